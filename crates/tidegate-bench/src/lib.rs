@@ -1,0 +1,1 @@
+//! Figures of Tidegate, each beside its rival

@@ -1,0 +1,1 @@
+//! The file boundary of Tidegate: JSONL and CSV, in and out, resumable

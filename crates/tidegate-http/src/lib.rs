@@ -1,0 +1,1 @@
+//! The HTTP boundary of Tidegate: one client, its limits and its outcomes

@@ -1,0 +1,1 @@
+//! The SQL boundary of Tidegate: SQLite in and out, many rows a transaction

@@ -1,0 +1,1 @@
+//! Test tools of Tidegate: a misbehaving API and private servers
