@@ -1,0 +1,232 @@
+use super::{
+    analysis::{self, Analysis, PathUse},
+    error::{Cause, EvalError, ExprFault},
+    filters, list_filters,
+    mentions::Mentions,
+    path::{Path, describe},
+    predicates,
+    scope::{Answer, Names, Scope},
+};
+use minijinja::{
+    Environment, ErrorKind, Expression, UndefinedBehavior,
+    value::{Value, ValueKind},
+};
+use std::{
+    fmt,
+    sync::{Arc, LazyLock},
+};
+
+/// Nothing of the interpreter's own: its filters let undefined values and nulls through.
+static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut environment = Environment::empty();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    filters::add_to(&mut environment);
+    list_filters::add_to(&mut environment);
+    predicates::add_to(&mut environment);
+    environment
+});
+
+/// A compiled expression: bare Jinja, without braces.
+pub struct Expr {
+    source: Arc<str>,
+    program: Program,
+    analysis: Analysis,
+    mentions: Mentions,
+}
+
+enum Program {
+    Constant(Value),
+    /// The common case, read straight from the scope.
+    Path(Path),
+    Interpreted(Expression<'static, 'static>),
+}
+
+impl Expr {
+    /// Compiles an expression.
+    ///
+    /// # Errors
+    ///
+    /// A fault of syntax; a filter, test or function that does not exist; `env` or `steps` by anything but a literal
+    /// name; an `if` without `else`; `url`, which only a [`Target`](super::Target) may use.
+    pub fn compile(source: &str) -> Result<Self, ExprFault> {
+        let expr = Self::compile_any(source)?;
+        if expr.is_url() {
+            return Err(ExprFault::new(
+                0..source.len(),
+                "`url` stands only in a target, and there alone",
+            )
+            .help("GET {{ next | url }}"));
+        }
+        Ok(expr)
+    }
+
+    /// Compiles an expression that may end in `| url`.
+    pub(super) fn compile_any(source: &str) -> Result<Self, ExprFault> {
+        let analysis = Analysis::of(source)?;
+        let compiled = ENVIRONMENT
+            .compile_expression_owned(source.to_owned())
+            .map_err(|error| {
+                let message = error.detail().unwrap_or("this is no expression").to_owned();
+                ExprFault::new(0..source.len(), message)
+            })?;
+        let program = match analysis.whole_path() {
+            Some(path) => Program::Path(path.clone()),
+            None if analysis.is_literal(source) => match compiled.eval(()) {
+                Ok(value) => Program::Constant(value),
+                Err(_) => Program::Interpreted(compiled),
+            },
+            None => Program::Interpreted(compiled),
+        };
+        let mentions = analysis.mentions();
+        Ok(Self {
+            source: Arc::from(source),
+            program,
+            analysis,
+            mentions,
+        })
+    }
+
+    /// The value for a record.
+    ///
+    /// # Errors
+    ///
+    /// A name that is missing, a value that a filter or operator cannot take, or a result that holds anything undefined.
+    pub fn eval(&self, scope: &Scope) -> Result<Value, EvalError> {
+        self.eval_in(scope)
+    }
+
+    fn eval_in(&self, names: &dyn Names) -> Result<Value, EvalError> {
+        let result = match &self.program {
+            Program::Constant(value) => Ok(value.clone()),
+            Program::Path(path) => path
+                .resolve(names)
+                .map_err(|followed| path.explain(names, followed)),
+            Program::Interpreted(expression) => match expression.eval(names.context()) {
+                Ok(value) if has_undefined(&value) => Err(self.explain_undefined(names, None)),
+                Ok(value) => Ok(value),
+                Err(error) if error.kind() == ErrorKind::UndefinedError => {
+                    Err(self.explain_undefined(names, error.detail()))
+                }
+                Err(error) => Err(Cause::new(
+                    error
+                        .detail()
+                        .map_or_else(|| error.to_string(), str::to_owned),
+                )),
+            },
+        };
+        result.map_err(|cause| self.error(names, cause))
+    }
+
+    /// The value as a decision: a boolean; null is false; a list is true unless it is empty.
+    ///
+    /// # Errors
+    ///
+    /// As [`eval`](Self::eval), and for a text, a number or a map: `"false"` is not false.
+    pub fn eval_condition(&self, scope: &Scope) -> Result<bool, EvalError> {
+        let value = self.eval_in(scope)?;
+        match value.kind() {
+            ValueKind::Bool | ValueKind::None | ValueKind::Seq | ValueKind::Iterable => {
+                Ok(value.is_true())
+            }
+            _ => {
+                let source = &self.source;
+                let cause = Cause::new(format!(
+                    "`{source}` is {}, which is neither true nor false",
+                    describe(&value)
+                ));
+                let help = match value.kind() {
+                    ValueKind::String => format!("compare it: {source} == 'true'"),
+                    ValueKind::Number => format!("compare it: {source} > 0"),
+                    _ => format!("ask for what you mean: {source} | length > 0"),
+                };
+                Err(self.error(scope, cause.help(help)))
+            }
+        }
+    }
+
+    /// Whether an answer is what this line of `classify` describes, by `status`, `headers` and `body`.
+    ///
+    /// Here alone a missing name, or a value of another type than expected, makes the expression false. Any value but
+    /// false, null, zero and empty ones counts as true.
+    pub fn eval_answer(&self, status: u16, headers: Value, body: Value) -> bool {
+        self.eval_in(&Answer::new(status, headers, body))
+            .is_ok_and(|value| value.is_true())
+    }
+
+    /// What the expression mentions.
+    pub fn mentions(&self) -> &Mentions {
+        &self.mentions
+    }
+
+    /// The expression as it was written.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// A comparison of text with a number, which is the same for every record: any text is greater than any number.
+    ///
+    /// `is_text` says of a field whether its value is always text, as that of a CSV column without a type.
+    pub fn compares_text_with_number(&self, is_text: &dyn Fn(&str) -> bool) -> Option<ExprFault> {
+        analysis::text_with_number(&self.source, &self.analysis, is_text)
+    }
+
+    pub(super) fn is_url(&self) -> bool {
+        self.analysis.is_url
+    }
+
+    pub(super) fn is_constant(&self) -> bool {
+        matches!(self.program, Program::Constant(_))
+    }
+
+    /// An error of this expression, without the values of `env`.
+    pub(super) fn error(&self, names: &dyn Names, cause: Cause) -> EvalError {
+        let message = names.redact(&cause.message).into_owned();
+        let help = cause.help.map(|help| names.redact(&help).into_owned());
+        EvalError::new(&self.source, Cause { message, help })
+    }
+
+    /// Finds the path that is missing: the interpreter knows only that something is.
+    fn explain_undefined(&self, names: &dyn Names, detail: Option<&str>) -> Cause {
+        for PathUse {
+            path, has_default, ..
+        } in &self.analysis.paths
+        {
+            match path.resolve(names) {
+                Err(followed) if *has_default && followed == path.segments.len() => {}
+                Err(followed) => return path.explain(names, followed),
+                Ok(_) => {}
+            }
+        }
+        match detail {
+            Some(detail) => Cause::new(detail),
+            None => Cause::new(format!(
+                "`{}` is undefined: it asks for a key or an index that is not there",
+                self.source
+            )),
+        }
+    }
+}
+
+/// Whether anything in the value is undefined.
+fn has_undefined(value: &Value) -> bool {
+    match value.kind() {
+        ValueKind::Undefined | ValueKind::Invalid => true,
+        ValueKind::Seq | ValueKind::Iterable => value
+            .try_iter()
+            .is_ok_and(|mut items| items.any(|item| has_undefined(&item))),
+        ValueKind::Map => value.try_iter().is_ok_and(|mut keys| {
+            keys.any(|key| {
+                value
+                    .get_item(&key)
+                    .map_or(true, |item| has_undefined(&item))
+            })
+        }),
+        _ => false,
+    }
+}
+
+impl fmt::Debug for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Expr").field(&self.source).finish()
+    }
+}

@@ -1,0 +1,377 @@
+use super::redact::Secrets;
+use minijinja::value::{DynObject, Enumerator, Object, Value};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+/// Names that are stronger than a step or a field of that name.
+pub const RESERVED: [&str; 11] = [
+    "record", "steps", "env", "vars", "run", "item", "index", "message", "cursor", "request",
+    "response",
+];
+
+/// Fixed facts of one run: a resumed run has the same ones, so it writes the same values.
+#[derive(Clone, Debug)]
+pub struct RunInfo {
+    /// `run.id`.
+    pub id: String,
+    /// `run.started`, an RFC 3339 time.
+    pub started: String,
+}
+
+/// The names that are the same for every record of a run.
+pub struct Globals {
+    step_names: Vec<String>,
+    step_index: HashMap<String, usize>,
+    env: BTreeMap<String, String>,
+    vars: Value,
+    run: Value,
+    secrets: Secrets,
+}
+
+impl Globals {
+    /// Takes the steps in their order in the plan, the variables of the environment that the flow names, and `vars:`.
+    pub fn new(
+        step_names: Vec<String>,
+        env: BTreeMap<String, String>,
+        vars: BTreeMap<String, Value>,
+        run: RunInfo,
+    ) -> Self {
+        Self {
+            step_index: step_names
+                .iter()
+                .enumerate()
+                .map(|(index, name)| (name.clone(), index))
+                .collect(),
+            step_names,
+            secrets: Secrets::of(&env),
+            env,
+            vars: Value::from_pairs(vars),
+            run: Value::from_pairs([("id", run.id), ("started", run.started)]),
+        }
+    }
+
+    /// `text` with `•••` in place of every value of `env` of eight characters or more, also percent-encoded ones.
+    pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.secrets.hide(text)
+    }
+
+    pub(super) fn step_names(&self) -> &[String] {
+        &self.step_names
+    }
+}
+
+impl fmt::Debug for Globals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Globals")
+            .field("step_names", &self.step_names)
+            .field("env", &self.env.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a step left behind: its name is `body`, `steps.NAME` the whole.
+#[derive(Clone, Debug)]
+pub struct StepValue {
+    /// The answer's body, or the value of `otherwise`.
+    pub body: Value,
+    /// The answer's status; none if there was no answer.
+    pub status: Option<u16>,
+    /// A map from lower-case names to text.
+    pub headers: Value,
+    /// Requests that were sent.
+    pub attempts: u32,
+    /// Why the step failed, where `otherwise` stood in.
+    pub error: Option<String>,
+}
+
+/// Where an expression finds its names.
+pub(super) trait Names {
+    /// The value of a name; none if nothing is called so.
+    fn lookup(&self, name: &str) -> Option<Value>;
+
+    /// The names to choose from, for messages.
+    fn known(&self) -> Vec<String>;
+
+    /// `text` as it may stand in a message.
+    fn redact<'a>(&self, text: &'a str) -> Cow<'a, str>;
+
+    /// The same names for the interpreter.
+    fn context(&self) -> Value;
+}
+
+/// The names within reach while one record is worked on.
+///
+/// A clone is cheap and shares the results of steps.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    inner: Arc<Inner>,
+}
+
+#[derive(Clone, Debug)]
+struct Inner {
+    shared: Arc<Shared>,
+    item: Option<(Value, usize)>,
+    request: Option<Value>,
+}
+
+/// What all scopes of one record share.
+#[derive(Debug)]
+struct Shared {
+    globals: Arc<Globals>,
+    record: Value,
+    steps: Box<[OnceLock<StepValue>]>,
+}
+
+impl Scope {
+    /// The scope of a record before its first step.
+    pub fn new(globals: &Arc<Globals>, record: Value) -> Self {
+        let steps = globals.step_names.iter().map(|_| OnceLock::new()).collect();
+        let shared = Shared {
+            globals: Arc::clone(globals),
+            record,
+            steps,
+        };
+        Self {
+            inner: Arc::new(Inner {
+                shared: Arc::new(shared),
+                item: None,
+                request: None,
+            }),
+        }
+    }
+
+    /// Puts the result of step `index` within reach, in all clones; a second result of the same step is dropped.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such step.
+    pub fn set_step(&self, index: usize, value: StepValue) {
+        // The first answer stands: whoever read it must not see another one.
+        drop(self.inner.shared.steps[index].set(value));
+    }
+
+    /// The scope of one item of `each`: `item` and `index` (from 0) are within reach.
+    #[must_use]
+    pub fn with_item(&self, item: Value, index: usize) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                item: Some((item, index)),
+                ..Inner::clone(&self.inner)
+            }),
+        }
+    }
+
+    /// The scope of an attempt that is about to leave: `request.host`, `request.time` (RFC 3339) and `request.body`.
+    #[must_use]
+    pub fn with_request(&self, host: &str, time: &str, body: Value) -> Self {
+        let request = Value::from_pairs([
+            ("host", Value::from(host)),
+            ("time", Value::from(time)),
+            ("body", body),
+        ]);
+        Self {
+            inner: Arc::new(Inner {
+                request: Some(request),
+                ..Inner::clone(&self.inner)
+            }),
+        }
+    }
+
+    /// The record.
+    pub fn record(&self) -> &Value {
+        &self.inner.shared.record
+    }
+
+    /// The names that are the same for every record.
+    pub fn globals(&self) -> &Arc<Globals> {
+        &self.inner.shared.globals
+    }
+}
+
+impl Names for Scope {
+    fn lookup(&self, name: &str) -> Option<Value> {
+        self.inner.lookup(name)
+    }
+
+    fn known(&self) -> Vec<String> {
+        let fields = keys(&self.inner.shared.record);
+        fields
+            .into_iter()
+            .chain(self.globals().step_names().iter().cloned())
+            .collect()
+    }
+
+    fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.globals().redact(text)
+    }
+
+    fn context(&self) -> Value {
+        Value::from_dyn_object(Arc::clone(&self.inner))
+    }
+}
+
+impl Inner {
+    fn lookup(&self, name: &str) -> Option<Value> {
+        let shared = &self.shared;
+        match name {
+            "null" => Some(Value::from(())),
+            "record" => Some(shared.record.clone()),
+            "steps" => Some(Value::from_object(Steps(Arc::clone(shared)))),
+            "env" => Some(Value::from_object(Env(Arc::clone(&shared.globals)))),
+            "vars" => Some(shared.globals.vars.clone()),
+            "run" => Some(shared.globals.run.clone()),
+            "item" => self.item.as_ref().map(|(item, _)| item.clone()),
+            "index" => self.item.as_ref().map(|(_, index)| Value::from(*index)),
+            "request" => self.request.clone(),
+            "message" | "cursor" | "response" => None,
+            _ => match shared.globals.step_index.get(name) {
+                // A step that has not run, or was skipped, is none.
+                Some(&index) => Some(
+                    shared.steps[index]
+                        .get()
+                        .map_or_else(|| Value::from(()), |step| step.body.clone()),
+                ),
+                None => field(&shared.record, name),
+            },
+        }
+    }
+}
+
+impl Object for Inner {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.lookup(key.as_str()?)
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        self.lookup(key)
+    }
+}
+
+/// `steps`: by name only, so that the order of steps can be read from the file.
+#[derive(Debug)]
+struct Steps(Arc<Shared>);
+
+impl Object for Steps {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let index = *self.0.globals.step_index.get(key.as_str()?)?;
+        Some(Value::from_object(Step {
+            shared: Arc::clone(&self.0),
+            index,
+        }))
+    }
+}
+
+/// `steps.NAME`.
+#[derive(Debug)]
+struct Step {
+    shared: Arc<Shared>,
+    index: usize,
+}
+
+const STEP_FIELDS: &[&str] = &["status", "headers", "body", "attempts", "error"];
+
+impl Object for Step {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let step = self.shared.steps[self.index].get();
+        // A step that was skipped has all the fields, so that `steps.geo.status == 404` is false and no error.
+        match key.as_str()? {
+            "status" => Some(Value::from(step.and_then(|step| step.status))),
+            "headers" => Some(step.map_or_else(|| Value::from(()), |step| step.headers.clone())),
+            "body" => Some(step.map_or_else(|| Value::from(()), |step| step.body.clone())),
+            "attempts" => Some(Value::from(step.map_or(0, |step| step.attempts))),
+            "error" => Some(Value::from(step.and_then(|step| step.error.as_deref()))),
+            _ => None,
+        }
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Str(STEP_FIELDS)
+    }
+}
+
+/// `env`: one name at a time; it cannot be listed.
+#[derive(Debug)]
+struct Env(Arc<Globals>);
+
+impl Object for Env {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.0.env.get(key.as_str()?).map(Value::from)
+    }
+}
+
+/// The names of `classify`: `status`, `headers` and `body` of an answer.
+#[derive(Debug)]
+pub(super) struct Answer(Arc<AnswerParts>);
+
+#[derive(Debug)]
+struct AnswerParts {
+    status: Value,
+    headers: Value,
+    body: Value,
+}
+
+impl Answer {
+    pub(super) fn new(status: u16, headers: Value, body: Value) -> Self {
+        Self(Arc::new(AnswerParts {
+            status: Value::from(status),
+            headers,
+            body,
+        }))
+    }
+}
+
+impl Names for Answer {
+    fn lookup(&self, name: &str) -> Option<Value> {
+        self.0.get_value_by_str(name)
+    }
+
+    fn known(&self) -> Vec<String> {
+        vec!["status".to_owned(), "headers".to_owned(), "body".to_owned()]
+    }
+
+    fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        Cow::Borrowed(text)
+    }
+
+    fn context(&self) -> Value {
+        Value::from_dyn_object(DynObject::new(Arc::clone(&self.0)))
+    }
+}
+
+impl Object for AnswerParts {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.get_value_by_str(key.as_str()?)
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        match key {
+            "null" => Some(Value::from(())),
+            "status" => Some(self.status.clone()),
+            "headers" => Some(self.headers.clone()),
+            "body" => Some(self.body.clone()),
+            _ => None,
+        }
+    }
+}
+
+/// A field of a map; none if it has no such field or is no map.
+pub(super) fn field(value: &Value, name: &str) -> Option<Value> {
+    value
+        .get_attr(name)
+        .ok()
+        .filter(|found| !found.is_undefined())
+}
+
+/// The keys of a map that are text, in their order.
+pub(super) fn keys(value: &Value) -> Vec<String> {
+    let is_map = value.kind() == minijinja::value::ValueKind::Map;
+    let iter = is_map.then(|| value.try_iter().ok()).flatten();
+    iter.into_iter()
+        .flatten()
+        .filter_map(|key| key.as_str().map(str::to_owned))
+        .collect()
+}
