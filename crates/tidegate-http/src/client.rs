@@ -1,0 +1,180 @@
+//! One request, one answer.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
+use http::uri::Scheme;
+use http::{Method, Response, StatusCode, Uri};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_util::client::legacy;
+
+use crate::body;
+use crate::builder::{BadClient, Builder};
+use crate::connect::Connector;
+use crate::error::HttpError;
+use crate::redirect::{self, Next};
+
+type Pool = legacy::Client<Connector, Full<Bytes>>;
+
+/// Sends requests over a pool of HTTP/1.1 connections. Clones share the pool.
+///
+/// Needs a tokio runtime with I/O and time enabled. Connections are driven by tasks on that runtime, which end when
+/// their connection does: at the latest 90 s after the last use, or when all clones are dropped.
+#[derive(Clone)]
+pub struct Client {
+    pool: Pool,
+    max_body: usize,
+    redirects: usize,
+}
+
+/// A request to send. `Host` and `Content-Length` are set from the other parts.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What to do.
+    pub method: Method,
+    /// Where: absolute, `http` or `https`.
+    pub uri: Uri,
+    /// Headers, sent as they are. Without an `Accept-Encoding` gzip is asked for.
+    pub headers: HeaderMap,
+    /// The body; empty for none.
+    pub body: Bytes,
+}
+
+impl Request {
+    /// A request without headers and body.
+    #[must_use]
+    pub fn new(method: Method, uri: Uri) -> Self {
+        Self {
+            method,
+            uri,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+        }
+    }
+
+    /// A `GET` of `uri`.
+    #[must_use]
+    pub fn get(uri: Uri) -> Self {
+        Self::new(Method::GET, uri)
+    }
+}
+
+/// A complete answer, whatever its status.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers. Of a decompressed body, `Content-Encoding` and `Content-Length` are removed.
+    pub headers: HeaderMap,
+    /// The body, decompressed.
+    pub body: Bytes,
+}
+
+impl Client {
+    /// Starts a configuration with the documented defaults.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn new(pool: Pool, max_body: usize, redirects: usize) -> Self {
+        Self {
+            pool,
+            max_body,
+            redirects,
+        }
+    }
+
+    /// Makes a client with the defaults of [`Builder`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::build`]; none with the defaults.
+    pub fn with_defaults() -> Result<Self, BadClient> {
+        Self::builder().build()
+    }
+
+    /// Sends `request` and waits for the whole answer.
+    ///
+    /// Redirects within the same origin are followed, `http` to `https` on the default ports included; each is one more
+    /// request to the server. One that leads elsewhere is an error: the headers may hold a secret.
+    /// Every status is an answer, also 404 and 503.
+    ///
+    /// There is no time limit for the answer, only 10 s for a new connection: put a timeout around the call.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is sent before the first poll. Dropping the future later closes its connection, unless the answer had
+    /// arrived in full: the server may have received the request, may act on it, and may notice only when it answers.
+    /// A connection that was still being opened may stay in the pool for the next request.
+    ///
+    /// # Errors
+    ///
+    /// [`HttpError`]; its verdict says whether the request can have reached the server.
+    pub fn send(&self, request: Request) -> impl Future<Output = Result<Answer, HttpError>> + Send {
+        self.follow(request)
+    }
+
+    async fn follow(&self, mut request: Request) -> Result<Answer, HttpError> {
+        check(&request.uri)?;
+        request
+            .headers
+            .entry(ACCEPT_ENCODING)
+            .or_insert(const { HeaderValue::from_static("gzip") });
+
+        let mut left = self.redirects;
+        loop {
+            if left == 0 && self.redirects == 0 {
+                let uri = request.uri.clone();
+                let response = self.exchange(request).await?;
+                return body::answer(response, self.max_body, &uri).await;
+            }
+            // What a redirect needs again; the clones share their bytes.
+            let again = request.clone();
+            let response = self.exchange(request).await?;
+            request = match redirect::next(again, &response, left)? {
+                Next::Answer(uri) => return body::answer(response, self.max_body, &uri).await,
+                Next::Follow(next) => next,
+            };
+            left -= 1;
+            body::drain(response.into_body()).await;
+        }
+    }
+
+    async fn exchange(&self, request: Request) -> Result<Response<Incoming>, HttpError> {
+        let Request {
+            method,
+            uri,
+            headers,
+            body,
+        } = request;
+        let host = uri.clone();
+        let mut out = http::Request::new(Full::new(body));
+        *out.method_mut() = method;
+        *out.uri_mut() = uri;
+        *out.headers_mut() = headers;
+        self.pool
+            .request(out)
+            .await
+            .map_err(|error| HttpError::exchange(error, &host))
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("max_body", &self.max_body)
+            .field("redirects", &self.redirects)
+            .finish_non_exhaustive()
+    }
+}
+
+fn check(uri: &Uri) -> Result<(), HttpError> {
+    let known = uri.scheme() == Some(&Scheme::HTTP) || uri.scheme() == Some(&Scheme::HTTPS);
+    if known && uri.host().is_some_and(|host| !host.is_empty()) {
+        Ok(())
+    } else {
+        Err(HttpError::bad_uri())
+    }
+}
