@@ -1,0 +1,375 @@
+//! The configuration of a policy, checked when it is built.
+
+use std::{error, fmt, ops::RangeInclusive, sync::Arc, time::Duration};
+
+use super::{
+    call::{self},
+    error::CallError,
+    gate::Shared,
+    limiter::Gcra,
+    op::{Attempt, Op},
+    snapshot::Snapshot,
+    state::State,
+    verdict::Classify,
+};
+
+/// The limits in front of one service. Clones share them.
+#[derive(Clone)]
+pub struct Policy {
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Policy {
+    /// Begins the policy of the service `name`; the name appears in [`Snapshot`] and [`BadPolicy`].
+    pub fn named(name: impl Into<Arc<str>>) -> PolicyBuilder {
+        PolicyBuilder {
+            name: name.into(),
+            in_flight: 16,
+            max_waiting: 1024,
+            rate: None,
+            burst: 1,
+            attempt_timeout: Duration::from_secs(30),
+            retry: Retry::default(),
+            budget: Budget::default(),
+            outage: None,
+            seed: None,
+        }
+    }
+
+    /// Calls the service: runs `attempt` until one attempt succeeds or none may follow.
+    ///
+    /// Each attempt passes the gate first (health, pause, permit and token, in one queue, all taken at the send), and is
+    /// dropped when its timeout is over. `attempt` is called once per attempt.
+    ///
+    /// While the policy has an [`Outage`] and the service is down, attempts that failed because of it are not counted: the
+    /// call waits at the gate until the service is back, its [`Op::deadline`] is near, or the patience is at its end.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the attempt in progress, returns permit, probe and place in the queue, and counts for
+    /// nothing: neither for the budget nor for the health of the service. The request may have been acted on.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::why`] says why no further attempt was made; [`CallError::last`] is the last real error, unchanged.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime with time enabled. A panic of the attempt passes through and returns all it held.
+    pub fn call<T, E, C, Fut>(
+        &self,
+        op: Op,
+        attempt: C,
+    ) -> impl Future<Output = Result<T, CallError<E>>> + use<T, E, C, Fut>
+    where
+        C: FnMut(Attempt) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        E: Classify,
+    {
+        call::run(Arc::clone(&self.shared), op, attempt)
+    }
+
+    /// The policy's figures at this instant.
+    pub fn snapshot(&self) -> Snapshot {
+        self.shared
+            .with(|state, now| state.snapshot(&self.shared.name, now))
+    }
+
+    /// Changes the rate, in attempts per second; the burst stays. A call that waits learns of it at once.
+    ///
+    /// # Errors
+    ///
+    /// If the rate is outside 1e-6 to 1e9. The old rate stays.
+    pub fn set_rate(&self, per_second: f64) -> Result<(), BadPolicy> {
+        check_rate(&self.shared.name, per_second)?;
+        self.shared
+            .with(|state, now| state.set_rate(per_second, now));
+        Ok(())
+    }
+
+    /// Changes how many attempts may be in flight. If more are, they finish, and none starts until fewer are.
+    ///
+    /// # Errors
+    ///
+    /// If the limit is 0. The old limit stays.
+    pub fn set_in_flight(&self, limit: usize) -> Result<(), BadPolicy> {
+        check_count(&self.shared.name, "in_flight", limit)?;
+        self.shared
+            .with(|state, now| state.set_in_flight(limit, now));
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy")
+            .field("name", &self.shared.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// When and how often a failed attempt is repeated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retry {
+    /// Attempts of one call, the first included. Default 3.
+    pub max_attempts: u32,
+    /// The longest first delay; doubled for each further one, drawn between zero and that. Default 50 ms.
+    pub base: Duration,
+    /// The same after a throttled attempt. Default 1 s.
+    pub throttled_base: Duration,
+    /// No delay of our own is longer. Default 20 s.
+    pub cap: Duration,
+    /// A service that asks for more gets no further attempt of this call. Default 1 h.
+    pub max_server_delay: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            max_attempts: 3,
+            base: Duration::from_millis(50),
+            throttled_base: Duration::from_secs(1),
+            cap: Duration::from_secs(20),
+            max_server_delay: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// What repetitions cost. A success at the first try pays in one token, a repetition that succeeds gets its price back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// The balance at the start, and the most it can be. Default 500.
+    pub tokens: u32,
+    /// The price of a repetition. Default 14.
+    pub retry_cost: u32,
+    /// The price of a repetition after a throttled attempt. Default 5.
+    pub throttled_cost: u32,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            tokens: 500,
+            retry_cost: 14,
+            throttled_cost: 5,
+        }
+    }
+}
+
+/// When a service counts as down, and how it is probed until it is back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outage {
+    /// Failures in a row that make an outage. Default 5.
+    pub failures: u32,
+    /// Two failures in a row without an answer, this far apart, make one as well. Default 2 s.
+    pub window: Duration,
+    /// The delay of the first probe; doubled for each further one. Default 100 ms.
+    pub probe_base: Duration,
+    /// The longest delay between two probes. Default 20 s.
+    pub probe_cap: Duration,
+    /// How long calls wait for the service to come back; for ever if `None`, which is the default.
+    pub patience: Option<Duration>,
+}
+
+impl Default for Outage {
+    fn default() -> Self {
+        Self {
+            failures: 5,
+            window: Duration::from_secs(2),
+            probe_base: Duration::from_millis(100),
+            probe_cap: Duration::from_secs(20),
+            patience: None,
+        }
+    }
+}
+
+/// A policy in the making. See [`Policy::named`].
+#[derive(Clone, Debug)]
+#[must_use = "a policy exists once it is built"]
+pub struct PolicyBuilder {
+    pub(super) name: Arc<str>,
+    pub(super) in_flight: usize,
+    pub(super) max_waiting: usize,
+    pub(super) rate: Option<f64>,
+    pub(super) burst: u32,
+    pub(super) attempt_timeout: Duration,
+    pub(super) retry: Retry,
+    pub(super) budget: Budget,
+    pub(super) outage: Option<Outage>,
+    pub(super) seed: Option<u64>,
+}
+
+impl PolicyBuilder {
+    /// How many attempts may be in flight. Default 16.
+    pub fn in_flight(self, limit: usize) -> Self {
+        Self {
+            in_flight: limit,
+            ..self
+        }
+    }
+
+    /// How many calls may wait for their first attempt; more are refused. Default 1024.
+    ///
+    /// A call that has had an attempt is never refused: it waits in front of those.
+    pub fn max_waiting(self, limit: usize) -> Self {
+        Self {
+            max_waiting: limit,
+            ..self
+        }
+    }
+
+    /// How many attempts may start per second, evenly spaced. Default: no limit.
+    pub fn rate(self, per_second: f64) -> Self {
+        Self {
+            rate: Some(per_second),
+            ..self
+        }
+    }
+
+    /// How many attempts may start at once after a silence; never less than 5 ms of the rate. Default 1.
+    ///
+    /// No second sees more than rate + burst + 1 attempts.
+    pub fn burst(self, attempts: u32) -> Self {
+        Self {
+            burst: attempts,
+            ..self
+        }
+    }
+
+    /// How long one attempt may take; [`Op::timeout`] overrides it. Default 30 s.
+    pub fn attempt_timeout(self, limit: Duration) -> Self {
+        Self {
+            attempt_timeout: limit,
+            ..self
+        }
+    }
+
+    /// When and how often attempts are repeated. Default: [`Retry::default`].
+    pub fn retry(self, retry: Retry) -> Self {
+        Self { retry, ..self }
+    }
+
+    /// What repetitions cost. Default: [`Budget::default`].
+    pub fn budget(self, budget: Budget) -> Self {
+        Self { budget, ..self }
+    }
+
+    /// Watches the service's health and lets calls wait while it is down. Default: not watched.
+    pub fn outage(self, outage: Outage) -> Self {
+        Self {
+            outage: Some(outage),
+            ..self
+        }
+    }
+
+    /// Makes every random delay repeatable. Default: random.
+    pub fn seed(self, seed: u64) -> Self {
+        Self {
+            seed: Some(seed),
+            ..self
+        }
+    }
+
+    /// Checks the configuration and makes the policy.
+    ///
+    /// # Errors
+    ///
+    /// [`BadPolicy`] names the setting and what it may be.
+    pub fn build(self) -> Result<Policy, BadPolicy> {
+        self.check()?;
+        let state = State::new(&self);
+        Ok(Policy {
+            shared: Arc::new(Shared::new(self.name, self.attempt_timeout, state)),
+        })
+    }
+
+    fn check(&self) -> Result<(), BadPolicy> {
+        let name = &self.name;
+        check_count(name, "in_flight", self.in_flight)?;
+        if let Some(rate) = self.rate {
+            check_rate(name, rate)?;
+        }
+        check_count(name, "burst", self.burst)?;
+        check_time(name, "attempt_timeout", self.attempt_timeout)?;
+        check_count(name, "retry.max_attempts", self.retry.max_attempts)?;
+        let dearest = self.budget.retry_cost.max(self.budget.throttled_cost);
+        if dearest > self.budget.tokens && self.retry.max_attempts > 1 {
+            return Err(BadPolicy::new(
+                name,
+                format!(
+                    "budget.tokens is {}, which never pays for a retry at {dearest}",
+                    self.budget.tokens
+                ),
+            ));
+        }
+        if let Some(outage) = &self.outage {
+            check_count(name, "outage.failures", outage.failures)?;
+            check_time(name, "outage.probe_base", outage.probe_base)?;
+            if outage.probe_cap < outage.probe_base {
+                return Err(BadPolicy::new(
+                    name,
+                    "outage.probe_cap must not be shorter than outage.probe_base",
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_rate(name: &str, rate: f64) -> Result<(), BadPolicy> {
+    const RATES: RangeInclusive<f64> = Gcra::RATES;
+    if RATES.contains(&rate) {
+        return Ok(());
+    }
+    let range = format!("from {:e} to {:e}", RATES.start(), RATES.end());
+    Err(BadPolicy::new(
+        name,
+        format!("rate is {rate} per second; it must be {range}"),
+    ))
+}
+
+fn check_count<N: PartialEq + From<u8>>(
+    name: &str,
+    setting: &str,
+    count: N,
+) -> Result<(), BadPolicy> {
+    if count == N::from(0) {
+        return Err(BadPolicy::new(
+            name,
+            format!("{setting} is 0; it must be at least 1"),
+        ));
+    }
+    Ok(())
+}
+
+fn check_time(name: &str, setting: &str, time: Duration) -> Result<(), BadPolicy> {
+    if time.is_zero() {
+        return Err(BadPolicy::new(
+            name,
+            format!("{setting} is zero; it must be longer"),
+        ));
+    }
+    Ok(())
+}
+
+/// A setting that no policy can have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadPolicy {
+    message: String,
+}
+
+impl BadPolicy {
+    fn new(name: &str, message: impl fmt::Display) -> Self {
+        Self {
+            message: format!("policy `{name}`: {message}"),
+        }
+    }
+}
+
+impl fmt::Display for BadPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl error::Error for BadPolicy {}

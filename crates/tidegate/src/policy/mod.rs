@@ -1,0 +1,66 @@
+//! What stands in front of a remote service: one policy, shared by everyone who calls that service.
+//!
+//! A [`Policy`] limits how many attempts are in flight and how many leave per second, ends attempts that take too long,
+//! repeats those that may be repeated, and stops asking a service that is down. The order is fixed, outer to inner:
+//!
+//! ```text
+//! deadline → retry, paid from one budget → gate [health, pause, permit, token: one queue] → attempt timeout → the attempt
+//! ```
+//!
+//! # Examples
+//!
+//! ```
+//! use std::time::Duration;
+//! use tidegate::policy::{Class, Classify, Op, Policy, Verdict};
+//!
+//! #[derive(Debug)]
+//! struct Refused;
+//! impl Classify for Refused {
+//!     fn verdict(&self) -> Verdict {
+//!         Verdict::transient()
+//!     }
+//! }
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
+//! let policy = Policy::named("api").in_flight(4).rate(10.0).build().unwrap();
+//! let answer = policy
+//!     .call(Op::idempotent().timeout(Duration::from_secs(2)), async |attempt| match attempt.number {
+//!         1 => Err(Refused),
+//!         n => Ok(n),
+//!     })
+//!     .await;
+//! assert_eq!(answer.unwrap(), 2);
+//! assert_eq!(policy.snapshot().retries, 1);
+//! # });
+//! ```
+//!
+//! # How it is built
+//!
+//! Decisions are plain state machines that are given the present instant and return what to do. All state of a policy lies
+//! behind one mutex that is never held over an await or while foreign code runs. The shell (`gate`, `call`) only waits.
+//!
+//! # Non-goals
+//!
+//! No adaptive concurrency, no hedging, no fallback; no distributed state: each process has its own view of a service.
+
+mod backoff;
+mod budget;
+mod builder;
+mod call;
+mod error;
+mod gate;
+mod health;
+mod histogram;
+mod limiter;
+mod op;
+mod pause;
+mod queue;
+mod snapshot;
+mod state;
+mod verdict;
+
+pub use builder::{BadPolicy, Budget, Outage, Policy, PolicyBuilder, Retry};
+pub use error::{AttemptLog, CallError, StopReason};
+pub use op::{Attempt, Op, Quota};
+pub use snapshot::{Consulted, Health, Latency, Snapshot};
+pub use verdict::{Class, Classify, Sent, Verdict};

@@ -1,0 +1,97 @@
+//! What a policy must know of one call, and what an attempt may tell the policy.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::gate::Shared;
+
+/// What the policy must know of a call: whether it may be repeated, and its limits of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Op {
+    pub(super) idempotent: bool,
+    pub(super) deadline: Option<Instant>,
+    pub(super) timeout: Option<Duration>,
+}
+
+impl Op {
+    /// Doing it twice is the same as doing it once.
+    pub const fn idempotent() -> Self {
+        Self {
+            idempotent: true,
+            deadline: None,
+            timeout: None,
+        }
+    }
+
+    /// Doing it twice may do harm: repeated only if the service cannot have acted on it. It then either was not sent,
+    /// or was answered as throttled, or was answered as overloaded with a time for the next attempt.
+    pub const fn unsafe_to_repeat() -> Self {
+        Self {
+            idempotent: false,
+            deadline: None,
+            timeout: None,
+        }
+    }
+
+    /// When the whole call must have ended, waiting included. Default: never.
+    ///
+    /// No wait and no attempt starts that cannot end before it; an attempt that runs into it is dropped.
+    #[must_use]
+    pub const fn deadline(self, at: Instant) -> Self {
+        Self {
+            deadline: Some(at),
+            ..self
+        }
+    }
+
+    /// How long each attempt may take. Default: the policy's attempt timeout.
+    #[must_use]
+    pub const fn timeout(self, limit: Duration) -> Self {
+        Self {
+            timeout: Some(limit),
+            ..self
+        }
+    }
+}
+
+/// One attempt, given to the closure that makes it.
+#[derive(Clone)]
+pub struct Attempt {
+    /// 1 for the call's first attempt. Attempts that an outage made void are counted here too.
+    pub number: u32,
+    /// When it passed the gate.
+    pub started: Instant,
+    /// When it will be dropped: by its timeout, or by the call's deadline.
+    pub ends: Instant,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Attempt {
+    /// Tells the policy what the service said of its quota. If nothing remains, nobody is sent before the reset.
+    pub fn quota(&self, quota: Quota) {
+        if quota.remaining == 0 {
+            self.shared
+                .with(|state, now| state.quota_spent(quota.reset_at, now));
+        }
+    }
+}
+
+impl fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attempt")
+            .field("number", &self.number)
+            .field("started", &self.started)
+            .field("ends", &self.ends)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a service says of its quota, for example in `RateLimit` fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// How many requests it will still accept.
+    pub remaining: u64,
+    /// When it will accept more, if it said so.
+    pub reset_at: Option<Instant>,
+}

@@ -1,0 +1,13 @@
+//! The public face of `tidegate::policy`, in virtual time.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod builder;
+mod deadline;
+mod drops;
+mod gate;
+mod outage;
+mod pause;
+mod rate;
+mod retry;
+mod support;
