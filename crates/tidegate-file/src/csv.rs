@@ -47,12 +47,23 @@ pub struct Row {
     pub start: u64,
     /// Offset behind the line end: where to go on after this record.
     pub end: u64,
+    /// The line that starts there; a record may span several.
+    pub next_line: u64,
     /// The input ended before the record's line end, so its writer may not have finished it.
     pub unterminated: bool,
     fields: Fields,
 }
 
 impl Row {
+    /// Where to go on after this row.
+    #[must_use]
+    pub fn next_start(&self) -> Start {
+        Start {
+            offset: self.end,
+            line: self.next_line,
+        }
+    }
+
     /// The field in a column, counted from 0.
     #[must_use]
     pub fn get(&self, column: usize) -> Option<&str> {
@@ -199,11 +210,13 @@ impl CsvReader {
         else {
             return Ok(None);
         };
+        let next_line = self.line;
         let bad = |head, problem| {
             Ok(Some(CsvItem::Bad(Bad {
                 line,
                 start,
                 end,
+                next_line,
                 head,
                 problem,
                 unterminated,
@@ -233,6 +246,7 @@ impl CsvReader {
             line,
             start,
             end,
+            next_line,
             unterminated,
             fields,
         })))

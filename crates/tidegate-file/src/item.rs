@@ -2,6 +2,8 @@ use std::fmt;
 
 use bytes::Bytes;
 
+use crate::Start;
+
 /// How long a record may be unless the caller says otherwise: 1 MiB, its line end not counted.
 pub const DEFAULT_MAX_RECORD: usize = 1024 * 1024;
 
@@ -35,6 +37,17 @@ pub struct Raw {
     pub unterminated: bool,
 }
 
+impl Raw {
+    /// Where to go on after this record.
+    #[must_use]
+    pub fn next_start(&self) -> Start {
+        Start {
+            offset: self.end,
+            line: self.line + 1,
+        }
+    }
+}
+
 /// A record that cannot be used, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bad {
@@ -44,12 +57,25 @@ pub struct Bad {
     pub start: u64,
     /// Offset behind the line end: where to go on after this record.
     pub end: u64,
+    /// The line that starts there; a CSV record may span several.
+    pub next_line: u64,
     /// The first bytes, at most 200. They need not be UTF-8.
     pub head: Bytes,
     /// What is wrong with it.
     pub problem: Problem,
     /// The input ended before the record's line end, so its writer may not have finished it.
     pub unterminated: bool,
+}
+
+impl Bad {
+    /// Where to go on after this record.
+    #[must_use]
+    pub fn next_start(&self) -> Start {
+        Start {
+            offset: self.end,
+            line: self.next_line,
+        }
+    }
 }
 
 /// What makes a record unusable.
