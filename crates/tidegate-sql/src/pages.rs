@@ -119,17 +119,18 @@ impl Pages {
         let mut rows = self.read(self.after.as_ref(), Take::Behind(self.page + 1))?;
         if rows.len() > self.page {
             let key = self.key;
-            let last = rows[self.page][key].clone();
+            let (first, last) = (rows[0][key].clone(), rows[self.page][key].clone());
             let whole = rows
                 .iter()
                 .take_while(|row| !row[key].is_same_key(&last))
                 .count();
             rows.truncate(whole);
-            if rows.is_empty() {
-                rows = self.read(Some(&last), Take::Same)?;
+            if whole == 0 {
+                // Nothing but one key: all of it is one page.
+                rows = self.read(Some(&first), Take::Same)?;
                 if rows.is_empty() {
                     // They went away between the two reads.
-                    self.after = Some(last);
+                    self.after = Some(first);
                     return self.next_page();
                 }
             }
@@ -216,6 +217,7 @@ fn check(connection: &Connection, query: &str) -> Result<Vec<String>, SqlError> 
     };
     let statement = match connection.prepare(query) {
         Ok(statement) => statement,
+        Err(rusqlite::Error::Empty) => return Err(fault("it is empty: use SELECT")),
         Err(rusqlite::Error::MultipleStatement) => {
             return Err(fault("more than one statement: keep one SELECT"));
         }
@@ -234,11 +236,7 @@ fn check(connection: &Connection, query: &str) -> Result<Vec<String>, SqlError> 
             "it has a parameter that nothing fills: write the value",
         ));
     }
-    Ok(statement
-        .column_names()
-        .into_iter()
-        .map(str::to_owned)
-        .collect())
+    Ok(statement.column_names().map(str::to_owned).collect())
 }
 
 /// A fault in the query is the user's to mend, so the database's words are the problem.
