@@ -23,8 +23,9 @@ mod open;
 mod out;
 mod out_error;
 mod read_error;
+mod row;
 
-pub use csv::{CsvItem, CsvOptions, CsvReader, Row};
+pub use csv::{CsvOptions, CsvReader};
 pub use encode::{Cell, csv_cells, csv_header};
 pub use fingerprint::{Fingerprint, tail};
 pub use input::{Input, Start};
@@ -34,3 +35,4 @@ pub use open::{LastChunk, Opening, rotate};
 pub use out::{OutFile, Sync};
 pub use out_error::OutError;
 pub use read_error::{HeaderProblem, ReadError};
+pub use row::{CsvItem, Row};

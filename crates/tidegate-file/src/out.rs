@@ -18,7 +18,8 @@ const BUFFER: usize = 1024 * 1024;
 /// How much a commit promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sync {
-    /// The operating system has the bytes: they outlive this process, not a loss of power.
+    /// The operating system has the bytes: they outlive this process, not a loss of power. After that the file may
+    /// be shorter than a journal says, and the run cannot go on.
     None,
     /// The disk has the bytes: they outlive a loss of power. One `fdatasync` a commit.
     Data,
