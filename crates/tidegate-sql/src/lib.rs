@@ -18,6 +18,7 @@ mod database;
 mod error;
 mod ident;
 mod pages;
+mod statement;
 mod table;
 
 pub use cell::Cell;

@@ -3,7 +3,10 @@ use rusqlite::{
 };
 use thiserror::Error;
 
-use crate::{Cell, SqlError, ident, quote_ident};
+use crate::{
+    Cell, SqlError, ident, quote_ident,
+    statement::{create_sql, write_sql},
+};
 
 /// What to do with a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -274,74 +277,5 @@ fn not_unique(spec: TableSpec) -> SqlError {
         table: spec.table,
         key,
         create,
-    }
-}
-
-fn create_sql(spec: &TableSpec) -> String {
-    let TableSpec {
-        table,
-        columns,
-        verb,
-        ..
-    } = spec;
-    let columns = ident::quote_all(columns);
-    let key = match verb {
-        Verb::Upsert(key) | Verb::Update(key) => {
-            format!(", PRIMARY KEY ({})", ident::quote_all(key))
-        }
-        Verb::Insert => String::new(),
-    };
-    format!("CREATE TABLE {} ({columns}{key})", quote_ident(table))
-}
-
-fn write_sql(spec: &TableSpec, key: &[usize]) -> String {
-    let TableSpec {
-        table,
-        columns,
-        verb,
-        ..
-    } = spec;
-    let table = quote_ident(table);
-    let set = |value: &dyn Fn(usize) -> String| {
-        let rest = (0..columns.len()).filter(|place| !key.contains(place));
-        rest.map(|place| format!("{} = {}", quote_ident(&columns[place]), value(place)))
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    let insert = || {
-        let values: Vec<_> = (1..=columns.len())
-            .map(|number| format!("?{number}"))
-            .collect();
-        format!(
-            "INSERT INTO {table} ({}) VALUES ({})",
-            ident::quote_all(columns),
-            values.join(", ")
-        )
-    };
-    match verb {
-        Verb::Insert => insert(),
-        Verb::Upsert(names) => {
-            let set = set(&|place| format!("excluded.{}", quote_ident(&columns[place])));
-            let action = if set.is_empty() {
-                "NOTHING".to_owned()
-            } else {
-                format!("UPDATE SET {set}")
-            };
-            format!(
-                "{} ON CONFLICT ({}) DO {action}",
-                insert(),
-                ident::quote_all(names)
-            )
-        }
-        Verb::Update(_) => {
-            let set = set(&|place| format!("?{}", place + 1));
-            let is_key = key
-                .iter()
-                .map(|&place| format!("{} = ?{}", quote_ident(&columns[place]), place + 1));
-            format!(
-                "UPDATE {table} SET {set} WHERE {}",
-                is_key.collect::<Vec<_>>().join(" AND ")
-            )
-        }
     }
 }
