@@ -1,1 +1,45 @@
-//! Structured async for Rust, on tokio: scopes, cancellation, policies, backpressure
+//! Structured async for Rust, on tokio: scopes, cancellation, policies, backpressure.
+//!
+//! Every task belongs to a [`scope`](scope()), every scope to a parent, in the end to the [`root`]. A scope ends only
+//! after every child has ended, on every way out; a reason and a deadline go down the tree, failures come up, all of
+//! them.
+//!
+//! ```
+//! use tidegate::{Scope, scope};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), tidegate::ScopeError<std::num::ParseIntError>> {
+//! let texts = ["19", "23"];
+//! let sum = scope("sum", async |s: &Scope<_>| {
+//!     let mut parsed = s.gather();
+//!     for text in texts {
+//!         parsed.spawn("parse", async move { text.parse::<u32>() }).await;
+//!     }
+//!     let mut sum = 0;
+//!     while let Some(Ok(number)) = parsed.next().await {
+//!         sum += number;
+//!     }
+//!     Ok(sum)
+//! })
+//! .await?;
+//! assert_eq!(sum, 42);
+//! # Ok(())
+//! # }
+//! ```
+
+#![forbid(unsafe_code)]
+
+pub mod cancel;
+pub mod offload;
+pub mod policy;
+pub mod root;
+pub mod scope;
+
+pub use cancel::{
+    Failure, Fault, Orphan, Panic, Reason, ScopeId, Signal, What, cancelled, deadline, grace_left,
+    is_cancelled, reason, remaining,
+};
+pub use offload::StopFlag;
+pub use scope::{
+    Failures, Gather, Leave, Opts, Refused, RefusedBecause, Scope, ScopeError, Stopped, Task, scope,
+};

@@ -1,0 +1,195 @@
+//! Telling a subtree to stop, and how a node comes to be told by its parent.
+
+use super::{
+    Reason,
+    node::{CANCELLED, CLOSED, LINKED, Node},
+    parked::Entry,
+    reason::{Deadline, Told},
+    slab::NONE,
+};
+use std::{
+    mem,
+    sync::{
+        Arc,
+        atomic::Ordering::{AcqRel, Acquire, Relaxed, Release},
+    },
+    task::Waker,
+    time::Duration,
+};
+use tokio::time::Instant;
+
+impl Node {
+    /// One load: is there anything but plain running to do?
+    #[inline]
+    pub(crate) fn stop(&self) -> bool {
+        self.stop.load(Acquire)
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.told().is_some()
+    }
+
+    pub(crate) fn reason(&self) -> Option<Reason> {
+        self.told().map(|told| told.reason)
+    }
+
+    pub(crate) fn told_at(&self) -> Option<Instant> {
+        self.told().map(|told| told.at)
+    }
+
+    /// A node that is not linked yet has not been told itself; its parent speaks for it.
+    pub(crate) fn told(&self) -> Option<Told> {
+        let mut node = self;
+        loop {
+            let word = node.word.load(Acquire);
+            if word & CANCELLED != 0 {
+                return node.told.get().copied();
+            }
+            if word & LINKED != 0 {
+                return None;
+            }
+            node = node.parent.as_ref()?;
+        }
+    }
+
+    /// When everything in here is forced; `None`: only its own grace bounds what runs.
+    pub(crate) fn hard(&self) -> Option<Instant> {
+        self.lock().cold.as_ref()?.hard
+    }
+
+    /// When code that was told at `told` and has `grace` is forced.
+    pub(crate) fn force_at(&self, told: Instant, grace: Duration) -> Instant {
+        let own = after(told, grace);
+        self.hard().map_or(own, |hard| hard.min(own))
+    }
+
+    /// Tells this scope and all below it, now. The first reason stays; a later call may only bring `hard` nearer.
+    pub(crate) fn cancel(&self, reason: Reason, hard: Option<Instant>) {
+        self.tell(
+            Told {
+                reason,
+                at: Instant::now(),
+            },
+            hard,
+        );
+    }
+
+    /// The deadline has passed, and it is this scope's own.
+    pub(crate) fn cancel_by_deadline(&self) {
+        if let Some(Deadline { at, declared_by }) = self.deadline {
+            self.tell(
+                Told {
+                    reason: Reason::Deadline { declared_by },
+                    at,
+                },
+                None,
+            );
+        }
+    }
+
+    /// Everything below is marked before anybody is woken: a child that runs at once on another thread and drops a
+    /// scope finds there the reason that made it do so.
+    pub(crate) fn tell(&self, told: Told, hard: Option<Instant>) {
+        let mut below = Vec::new();
+        let mut wake = Vec::new();
+        self.mark(told, hard, &mut below, &mut wake);
+        while let Some((node, hard)) = below.pop() {
+            node.mark(told, hard, &mut below, &mut wake);
+        }
+        wake.into_iter().for_each(Waker::wake);
+    }
+
+    /// Sets the state of this node only; adds who is to be told next and who is to be woken.
+    fn mark(
+        &self,
+        told: Told,
+        hard: Option<Instant>,
+        below: &mut Vec<(Arc<Node>, Option<Instant>)>,
+        wake: &mut Vec<Waker>,
+    ) {
+        let first = self.told.set(told).is_ok();
+        let own = if first {
+            self.grace.map(|grace| after(told.at, grace))
+        } else {
+            None
+        };
+        let wish = [hard, own].into_iter().flatten().min();
+        {
+            let mut inner = self.lock();
+            let mut nearer = false;
+            if let Some(wish) = wish {
+                let hard = &mut inner.cold.get_or_insert_default().hard;
+                nearer = hard.is_none_or(|now| wish < now);
+                *hard = Some(hard.map_or(wish, |now| now.min(wish)));
+            }
+            if !first && !nearer {
+                return;
+            }
+            self.word.fetch_or(CANCELLED, AcqRel);
+            self.stop.store(true, Release);
+            let hard = inner.cold.as_ref().and_then(|cold| cold.hard);
+            below.extend(inner.nested.iter().map(|node| (node.clone(), hard)));
+            wake.extend(inner.owner.take());
+            if let Some(cold) = &mut inner.cold {
+                cold.queue.call_all(wake);
+            }
+        }
+        // The entries stay, so that a report can name who has not come back.
+        wake.extend(self.lock_parked().iter_mut().filter_map(Entry::take_waker));
+    }
+
+    /// For an owner that is dropped: the decision above that made it so, if there is one, else `OwnerDropped`.
+    pub(crate) fn cancel_dropped(&self) {
+        let told = self.told().or_else(|| self.parent.as_ref()?.told());
+        let told = told.unwrap_or_else(|| Told {
+            reason: Reason::OwnerDropped,
+            at: Instant::now(),
+        });
+        self.tell(told, None);
+    }
+
+    /// Makes this node known to its parent, once, or takes over what the parent was told already.
+    pub(crate) fn link(self: &Arc<Self>) {
+        let Some(parent) = &self.parent else { return };
+        if self.word.load(Relaxed) & LINKED != 0 || self.word.fetch_or(LINKED, AcqRel) & LINKED != 0
+        {
+            return;
+        }
+        parent.link();
+        let (key, told, hard) = {
+            let mut above = parent.lock();
+            let cancelled = parent.word.load(Acquire) & CANCELLED != 0;
+            let told = if cancelled {
+                parent.told.get().copied()
+            } else {
+                None
+            };
+            let hard = above.cold.as_ref().and_then(|cold| cold.hard);
+            (above.nested.insert(self.clone()), told, hard)
+        };
+        self.lock().link = key;
+        if let Some(told) = told {
+            self.tell(told, hard);
+        }
+        // The owner may have ended meanwhile, before there was anything to unlink.
+        if self.is_idle() && (self.word.load(Acquire) & CLOSED != 0 || self.is_orphan()) {
+            self.unlink();
+        }
+    }
+
+    pub(super) fn unlink(&self) {
+        let key = mem::replace(&mut self.lock().link, NONE);
+        if key != NONE
+            && let Some(parent) = &self.parent
+        {
+            let node = parent.lock().nested.remove(key);
+            drop(node);
+        }
+    }
+}
+
+/// `at + time`, or as good as never.
+pub(crate) fn after(at: Instant, time: Duration) -> Instant {
+    const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+    at.checked_add(time).unwrap_or_else(|| at + NEVER)
+}

@@ -1,0 +1,36 @@
+//! Cancellation: a tree of nodes that carries a reason down and counts what still runs.
+//!
+//! A node belongs to one scope. It is told to stop once, with a [`Reason`] that never changes; what has a grace is
+//! asked first and forced at the *hard* instant, which may only come nearer. All of it is level-triggered: whoever
+//! looks later sees the same as whoever was waiting.
+//!
+//! The functions here are ambient: they speak of the scope whose code is being polled, however deep in the call.
+
+mod context;
+mod mark;
+mod node;
+mod outcome;
+mod parked;
+mod reason;
+mod room;
+mod slab;
+mod watch;
+
+pub use context::{deadline, grace_left, is_cancelled, reason, remaining};
+pub use outcome::{Failure, Fault, Orphan, Panic, What};
+pub use reason::{Reason, ScopeId, Signal};
+pub use watch::{Cancelled, cancelled};
+
+pub(crate) use context::{Ctx, current, inside, is_doomed};
+pub(crate) use mark::after;
+pub(crate) use node::{MAX_CHILDREN, Node, NodeOpts, Site};
+pub(crate) use outcome::Payload;
+pub(crate) use parked::{Entry, Kind, Survey};
+pub(crate) use room::{NoRoom, Room};
+
+use std::sync::{LockResult, PoisonError};
+
+/// A panic under a lock must not make cancelling fail: every state under our locks is valid at every step.
+pub(crate) fn ignore_poison<G>(result: LockResult<G>) -> G {
+    result.unwrap_or_else(PoisonError::into_inner)
+}

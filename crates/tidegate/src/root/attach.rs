@@ -1,0 +1,75 @@
+//! A root inside a program that owns its `main` and its runtime.
+
+use super::{Report, Shutdown, listener::Listener, process::root_node, run::end};
+use crate::{
+    cancel::{Fault, Node, Reason},
+    scope::{Opts, Scope, ScopeError, open},
+};
+use std::{future::Future, io, panic::Location, sync::Arc, time::Duration};
+
+/// A root inside a program that owns its `main`: hears signals, holds scopes, is shut down by hand.
+///
+/// Dropping it stops hearing signals and leaves its scopes to themselves; call [`shutdown`](Root::shutdown).
+#[derive(Debug)]
+pub struct Root {
+    node: Arc<Node>,
+    grace: Duration,
+    listener: Listener,
+}
+
+impl Root {
+    /// A new root. From now on the signals that `on` wants heard no longer end the process by themselves.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses the signal handlers or their thread.
+    #[track_caller]
+    pub fn attach(on: Shutdown) -> io::Result<Root> {
+        let (node, grace) = (root_node(), on.grace);
+        let listener = Listener::start(node.clone(), on)?;
+        Ok(Root {
+            node,
+            grace,
+            listener,
+        })
+    }
+
+    /// Opens a scope below this root, wherever the caller runs; else as [`scope`](crate::scope::scope).
+    ///
+    /// # Cancel safety
+    ///
+    /// As `scope`: dropping it tells the children to stop, and the root waits for them.
+    #[track_caller]
+    pub fn scope<T, E, B>(
+        &self,
+        opts: impl Into<Opts>,
+        body: B,
+    ) -> impl Future<Output = Result<T, ScopeError<E>>>
+    where
+        B: AsyncFnOnce(&Scope<E>) -> Result<T, E>,
+        E: Fault,
+    {
+        open(
+            Some(self.node.clone()),
+            opts.into(),
+            body,
+            Location::caller(),
+        )
+    }
+
+    /// Tells everything below to stop and waits until it has, at most 100 ms longer than the grace.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it stops the waiting and the hearing of signals; what was told stays told.
+    pub async fn shutdown(self, why: Reason) -> Report {
+        let survivors = end(&self.node, why, self.grace).await;
+        let (unclaimed, unclaimed_lost) = self.node.take_unclaimed();
+        Report {
+            signal: self.listener.first(),
+            unclaimed,
+            unclaimed_lost,
+            survivors,
+        }
+    }
+}

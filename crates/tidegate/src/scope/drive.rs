@@ -1,0 +1,303 @@
+//! The scope's future: runs the body inline and ends after the last child.
+
+use super::{Leave, Opts, Scope, ScopeError, child::passed, error::Failures};
+use crate::{
+    cancel::{Ctx, Failure, Fault, Node, Payload, Site, current, inside},
+    root,
+};
+use pin_project_lite::pin_project;
+use std::{
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    panic::Location,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tokio::time::Sleep;
+
+/// Runs `body`, then waits for every child that it has spawned.
+///
+/// The body runs inline, in the task of the caller, and may borrow; children are tasks and may not. The first error or
+/// panic, of a child or of the body, tells all the others to stop at once; all of them are waited for, and every failure
+/// is in the error. The scope hangs below the one whose code first polls it, else below the process root
+/// ([`root::process`]): it inherits deadline and cancellation, and the parent does not end before it.
+///
+/// | what happened | result |
+/// |---|---|
+/// | an error or a panic, in a child or the body | [`ScopeError::Failed`], all failures in order |
+/// | else, the body returned a value | `Ok`, even when the scope was told to stop meanwhile |
+/// | else | [`ScopeError::Cancelled`] with the reason |
+///
+/// There is no bound on the wait for children: a deadline bounds when they are *told*, and what is told has only its
+/// grace; but a poll that does not return, or a thread, cannot be ended from outside.
+///
+/// # Cancel safety
+///
+/// Dropping it tells the children to stop ([`Reason::OwnerDropped`](crate::Reason::OwnerDropped)) before the body is
+/// dropped. Nothing is detached: the parent waits for the children, and what fails in them is reported by the root as
+/// unclaimed.
+///
+/// # Panics
+///
+/// Not by itself: panics of body and children are caught and returned.
+#[track_caller]
+pub fn scope<T, E, B>(
+    opts: impl Into<Opts>,
+    body: B,
+) -> impl Future<Output = Result<T, ScopeError<E>>>
+where
+    B: AsyncFnOnce(&Scope<E>) -> Result<T, E>,
+    E: Fault,
+{
+    open(None, opts.into(), body, Location::caller())
+}
+
+pub(crate) async fn open<T, E, B>(
+    parent: Option<Arc<Node>>,
+    opts: Opts,
+    body: B,
+    at: Site,
+) -> Result<T, ScopeError<E>>
+where
+    B: AsyncFnOnce(&Scope<E>) -> Result<T, E>,
+    E: Fault,
+{
+    // Here and not in `scope`: nothing happens before the first poll, and the parent is where that happens.
+    let parent = parent
+        .map(|node| (node, false))
+        .or_else(current)
+        .unwrap_or_else(|| (root::process_node(), false));
+    let node = Node::new(Some(parent), opts.node(at));
+    let handle = Scope::of(node.clone());
+    Drive::new(body(&handle), Owner::new(node, opts)).await
+}
+
+pin_project! {
+    /// Body and owner in one future. On drop the children are told first, then the body goes, then the owner.
+    pub(crate) struct Drive<B, T, E> {
+        #[pin]
+        body: Option<B>,
+        value: Option<T>,
+        owner: Owner,
+        error: PhantomData<fn() -> E>,
+    }
+    impl<B, T, E> PinnedDrop for Drive<B, T, E> {
+        fn drop(this: Pin<&mut Self>) {
+            let owner = this.project().owner;
+            if !owner.done {
+                owner.node().cancel_dropped();
+            }
+        }
+    }
+}
+
+/// The owner's side of a scope. Not counted: one that is forgotten delays nobody.
+pub(crate) struct Owner {
+    ctx: Ctx,
+    on_leave: Leave,
+    /// Identity of the waker that the node holds.
+    parked: (usize, usize),
+    done: bool,
+    timer: Option<Pin<Box<Sleep>>>,
+    force: Option<Pin<Box<Sleep>>>,
+}
+
+impl<B, T, E> Drive<B, T, E> {
+    pub(crate) fn new(body: B, owner: Owner) -> Self {
+        Drive {
+            body: Some(body),
+            value: None,
+            owner,
+            error: PhantomData,
+        }
+    }
+}
+
+impl<B, T, E> Drive<B, T, E>
+where
+    E: Fault,
+{
+    /// Reports what is known now, although not all children have ended. They stay where they are in the tree.
+    pub(crate) fn give_up(self: Pin<&mut Self>) -> Result<T, ScopeError<E>> {
+        let mut this = self.project();
+        let owner = this.owner;
+        if let Err(payload) = inside(&mut owner.ctx, || this.body.set(None)) {
+            owner.panicked(payload);
+        }
+        owner.report(this.value.take())
+    }
+}
+
+impl<B, T, E> Future for Drive<B, T, E>
+where
+    B: Future<Output = Result<T, E>>,
+    E: Fault,
+{
+    type Output = Result<T, ScopeError<E>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let owner = this.owner;
+        while let Some(body) = this.body.as_mut().as_pin_mut() {
+            if !owner.node().stop() || owner.may_stay(cx) {
+                match inside(&mut owner.ctx, || body.poll(cx)) {
+                    Ok(Poll::Pending) if owner.wait(cx) => return Poll::Pending,
+                    Ok(Poll::Pending) => continue,
+                    Ok(Poll::Ready(Ok(value))) => *this.value = Some(value),
+                    Ok(Poll::Ready(Err(error))) => {
+                        owner.node().failed(owner.name(), owner.node().id.at, error)
+                    }
+                    Err(payload) => owner.panicked(payload),
+                }
+            }
+            if let Err(payload) = inside(&mut owner.ctx, || this.body.set(None)) {
+                owner.panicked(payload);
+            }
+            owner.leave_body();
+        }
+        if !owner.join(cx) {
+            return Poll::Pending;
+        }
+        owner.done = true;
+        Poll::Ready(owner.report(this.value.take()))
+    }
+}
+
+impl Owner {
+    pub(crate) fn new(node: Arc<Node>, opts: Opts) -> Self {
+        Owner {
+            ctx: Ctx {
+                node: Some(node),
+                grace: opts.body_grace(),
+                is_child: false,
+            },
+            on_leave: opts.on_leave,
+            parked: (0, 0),
+            done: false,
+            timer: None,
+            force: None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn node(&self) -> &Arc<Node> {
+        self.ctx
+            .node
+            .as_ref()
+            .expect("the context is back between polls")
+    }
+
+    fn name(&self) -> &'static str {
+        self.node().id.name
+    }
+
+    fn panicked(&self, payload: Payload) {
+        self.node()
+            .panicked(self.name(), self.node().id.at, payload);
+    }
+
+    fn leave_body(&self) {
+        if self.on_leave == Leave::Cancel && !self.node().is_idle() {
+            self.node().cancel(crate::Reason::BodyReturned, None);
+        }
+    }
+
+    /// Told to stop: does a grace still hold for the body?
+    fn may_stay(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(grace) = self.ctx.grace else {
+            return false;
+        };
+        // Before looking at the hard instant, so that none that comes nearer is missed.
+        self.node().park_owner(cx.waker(), false);
+        let told = self
+            .node()
+            .told_at()
+            .expect("a node that was told knows when");
+        let until = self.node().force_at(told, grace);
+        !passed(&mut self.force, until, cx)
+    }
+
+    /// The body is pending. `false`: there is news, look again.
+    fn wait(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.node().stop() {
+            // With a grace, `may_stay` has parked; else the news came during the poll, or has made the body wake itself.
+            return self.ctx.grace.is_some() && self.force.is_some();
+        }
+        if self.deadline_passed(cx) {
+            return false;
+        }
+        let waker = (
+            cx.waker().data() as usize,
+            std::ptr::from_ref(cx.waker().vtable()) as usize,
+        );
+        // While the node holds this very waker its address cannot be used again, so the comparison is exact.
+        if self.parked == waker {
+            return true;
+        }
+        self.node().link();
+        let told = self.node().park_owner(cx.waker(), false);
+        self.parked = waker;
+        !told
+    }
+
+    /// Keeps the timer of a deadline that this scope has declared itself. `true`: it has just passed.
+    fn deadline_passed(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(at) = self.node().own_deadline() else {
+            return false;
+        };
+        if self.node().stop() || !passed(&mut self.timer, at, cx) {
+            return false;
+        }
+        self.node().cancel_by_deadline();
+        true
+    }
+
+    /// Waits for the last child. `true`: the node is closed.
+    fn join(&mut self, cx: &mut Context<'_>) -> bool {
+        loop {
+            if self.node().try_close() {
+                return true;
+            }
+            // When it passes it tells the children; there is nothing more to hear about it here.
+            self.deadline_passed(cx);
+            if !self.node().park_owner(cx.waker(), true) {
+                return false;
+            }
+        }
+    }
+
+    fn report<T, E: Fault>(&self, value: Option<T>) -> Result<T, ScopeError<E>> {
+        let mut failures = self.node().take_failures().into_iter().map(Failure::typed);
+        if let Some(first) = failures.next() {
+            return Err(ScopeError::Failed(Failures {
+                first,
+                rest: failures.collect(),
+            }));
+        }
+        value.ok_or_else(|| {
+            let reason = self
+                .node()
+                .reason()
+                .expect("a body without a value or a failure was told to stop");
+            ScopeError::Cancelled(reason)
+        })
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        if !self.done {
+            self.node().orphan();
+        }
+    }
+}
+
+impl fmt::Debug for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Owner")
+            .field("scope", &self.name())
+            .finish_non_exhaustive()
+    }
+}

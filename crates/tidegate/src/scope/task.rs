@@ -1,0 +1,114 @@
+//! What a spawner holds of a child.
+
+use super::RefusedBecause;
+use crate::cancel::{Reason, is_doomed};
+use std::{
+    error::Error,
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+use tokio::{sync::oneshot, task::JoinHandle};
+
+/// The value that a child will have. Dropping it lets the child run on: its scope owns it and waits for it.
+///
+/// # Cancel safety
+///
+/// Awaiting `&mut task` may be given up and taken up again.
+#[must_use = "await it for the child's value, or drop it: the scope waits for the child either way"]
+pub struct Task<T>(State<T>);
+
+enum State<T> {
+    Spawned(JoinHandle<Result<T, Stopped>>),
+    Thread(oneshot::Receiver<Result<T, Stopped>>),
+    NotStarted(RefusedBecause),
+    /// Has ended while the code that waits is being stopped; see `Task::poll`.
+    Silent,
+}
+
+impl<T> Task<T> {
+    pub(super) fn spawned(handle: JoinHandle<Result<T, Stopped>>) -> Self {
+        Task(State::Spawned(handle))
+    }
+
+    pub(crate) fn thread(receiver: oneshot::Receiver<Result<T, Stopped>>) -> Self {
+        Task(State::Thread(receiver))
+    }
+
+    pub(super) fn not_started(because: RefusedBecause) -> Self {
+        Task(State::NotStarted(because))
+    }
+
+    /// Whether awaiting it would give the result at once.
+    pub fn is_finished(&self) -> bool {
+        match &self.0 {
+            State::Spawned(handle) => handle.is_finished(),
+            State::Thread(receiver) => !receiver.is_empty() || receiver.is_terminated(),
+            State::NotStarted(_) | State::Silent => true,
+        }
+    }
+}
+
+impl<T> Future for Task<T> {
+    type Output = Result<T, Stopped>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let result = match &mut this.0 {
+            State::Spawned(handle) => {
+                ready!(Pin::new(handle).poll(cx)).unwrap_or(Err(Stopped::RuntimeGone))
+            }
+            State::Thread(receiver) => {
+                ready!(Pin::new(receiver).poll(cx)).unwrap_or(Err(Stopped::RuntimeGone))
+            }
+            State::NotStarted(because) => Err(Stopped::NotStarted(*because)),
+            State::Silent => return Poll::Pending,
+        };
+        if result.is_err() && is_doomed() {
+            // The waiting code is to be dropped at this very await, as its scope is stopping. Did it hear the news, it
+            // could turn it into an error of its own first, and whether it did would depend on a race.
+            this.0 = State::Silent;
+            return Poll::Pending;
+        }
+        Poll::Ready(result)
+    }
+}
+
+impl<T> fmt::Debug for Task<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task")
+            .field("is_finished", &self.is_finished())
+            .finish()
+    }
+}
+
+/// A child ended without a value. What failed is in its scope's report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stopped {
+    /// It returned an error.
+    Failed,
+    /// It panicked.
+    Panicked,
+    /// It was dropped half-way.
+    Cancelled(Reason),
+    /// It never ran.
+    NotStarted(RefusedBecause),
+    /// Its runtime was shut down under it.
+    RuntimeGone,
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Stopped::Failed => f.write_str("the task failed, see its scope's report"),
+            Stopped::Panicked => f.write_str("the task panicked, see its scope's report"),
+            Stopped::Cancelled(reason) => write!(f, "the task was stopped: {reason}"),
+            Stopped::NotStarted(because) => write!(f, "the task was not started: {because}"),
+            Stopped::RuntimeGone => f.write_str("the task's runtime was shut down"),
+        }
+    }
+}
+
+impl Error for Stopped {}

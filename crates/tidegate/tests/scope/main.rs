@@ -1,0 +1,4 @@
+//! Scopes, from their public face.
+
+mod basics;
+mod support;
