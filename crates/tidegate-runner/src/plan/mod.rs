@@ -2,9 +2,22 @@
 //!
 //! A plan holds no position of the file any more; every fault was found while it was made.
 
+mod columns;
+mod compiler;
+mod load;
+mod meaning;
+mod names;
+mod order;
+mod services;
+mod sink;
+mod source;
+mod steps;
 mod types;
+mod vars;
 
+pub use load::{Given, load, load_text};
 pub use types::{
-    AsBody, BodyPlan, CallPlan, Classify, ColumnType, CsvOptions, DeadLetterPlan, Duplicates, EachPlan, Identity, Match, Order, Plan,
-    RecordsPlan, Rerun, RowPlan, ServicePlan, SinkPlan, SinkTarget, SourceKind, SourcePlan, StepPlan, TableVerb,
+    AsBody, BodyPlan, CallPlan, Classify, ColumnType, CsvOptions, DeadLetterPlan, Duplicates,
+    EachPlan, Identity, Match, Order, Plan, RecordsPlan, Rerun, RowPlan, ServicePlan, SinkPlan,
+    SinkTarget, SourceKind, SourcePlan, StepPlan, TableVerb,
 };

@@ -1,0 +1,225 @@
+//! What people meant where YAML reads something else.
+//!
+//! The parser says where it stopped; the line says why. Each trap is one that users fall into in their first hour.
+
+use super::{fault::Fault, tree::Span};
+
+/// A map or list as a key: nearly always `{{ … }}` without quotes.
+pub(crate) fn complex_key(text: &str, map: &Span) -> Fault {
+    let line = Line::of(text, map.start);
+    if text[map.start..].starts_with("{{") {
+        return braces(&line, map.start);
+    }
+    Fault::error("a key must be a text")
+        .at(map)
+        .label("here a map or a list stands before the `:`")
+}
+
+/// Turns the parser's complaint at a byte into a fault that names the cause.
+pub(crate) fn explain(text: &str, at: usize, info: &str) -> Fault {
+    let at = at.min(text.len());
+    let line = Line::of(text, at);
+    let known = line.trap().or_else(|| {
+        // Some mistakes are noticed one line late.
+        let before = line.start.checked_sub(1).map(|end| Line::of(text, end))?;
+        before.trap()
+    });
+    known.unwrap_or_else(|| {
+        if info.contains("quoted scalar") {
+            return Fault::error("a quote that never closes")
+                .at(&(at..at + 1))
+                .help("close it on the same line");
+        }
+        let end = line.start + line.text.trim_end().len();
+        let at = at.min(end.saturating_sub(1).max(line.start));
+        Fault::error("the file cannot be read from here on")
+            .at(&(at..(at + 1).min(text.len())))
+            .label(info.to_owned())
+    })
+}
+
+/// A line of the file, and what seems to be its key and value.
+struct Line<'t> {
+    start: usize,
+    text: &'t str,
+    key: &'t str,
+    value: &'t str,
+    /// Byte of the value in the file.
+    value_at: usize,
+}
+
+impl<'t> Line<'t> {
+    fn of(text: &'t str, at: usize) -> Line<'t> {
+        let start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+        let line = text[start..]
+            .split('\n')
+            .next()
+            .unwrap_or_default()
+            .trim_end_matches('\r');
+        let mut offset = line.len() - line.trim_start().len();
+        while line[offset..].starts_with("- ") {
+            offset += 2 + line[offset + 2..].len() - line[offset + 2..].trim_start().len();
+        }
+        let content = &line[offset..];
+        let colon = if content.starts_with(['"', '\'', '{', '[']) {
+            None
+        } else {
+            content.find(": ").or_else(|| content.find(":\t"))
+        };
+        let (key, value_offset) = match colon {
+            Some(colon) => (&content[..colon], offset + colon + 1),
+            None => ("", offset),
+        };
+        let value = line[value_offset..].trim_start();
+        let value_at = start + line.len() - value.len();
+        Line {
+            start,
+            text: line,
+            key,
+            value: value.trim_end(),
+            value_at,
+        }
+    }
+
+    fn trap(&self) -> Option<Fault> {
+        let indent = &self.text[..self.text.len() - self.text.trim_start().len()];
+        if let Some(tab) = indent.find('\t') {
+            let at = self.start + tab;
+            return Some(
+                Fault::error("a tab cannot indent")
+                    .at(&(at..at + 1))
+                    .help("use two spaces for each level"),
+            );
+        }
+        if !self.key.is_empty() && self.text[self.key.len()..].contains(":\t") {
+            let at = self.start + self.text.find(":\t").unwrap_or_default() + 1;
+            return Some(
+                Fault::error("a tab before a value")
+                    .at(&(at..at + 1))
+                    .help("use one space"),
+            );
+        }
+        match self.value.as_bytes().first()? {
+            b'{' if self.value.starts_with("{{") => Some(braces(self, self.value_at)),
+            b'{' | b'[' => self.braces_in_flow_style(),
+            b'\'' | b'"' => self.text_after_quote(),
+            b'@' | b'`' | b'%' | b'*' | b'&' | b'!' | b',' | b']' | b'}' => Some(self.bad_start()),
+            b'-' if self.value.starts_with("- ") && !self.key.is_empty() => {
+                let help = "start the list on the next line, or write  [a, b]";
+                Some(
+                    Fault::error("a list cannot start behind a key")
+                        .at(&self.at(0, 1))
+                        .help(help),
+                )
+            }
+            _ => self.colon_inside(),
+        }
+    }
+
+    fn at(&self, from: usize, len: usize) -> Span {
+        self.value_at + from..self.value_at + from + len
+    }
+
+    /// `{ api: GET /x/{{ id }} }`.
+    fn braces_in_flow_style(&self) -> Option<Fault> {
+        let inside = self.value.find("{{")?;
+        // Quoted, they are no trap.
+        if self.value[..inside].matches('"').count() % 2 == 1
+            || self.value[..inside].matches('\'').count() % 2 == 1
+        {
+            return None;
+        }
+        let fault = Fault::error("`{{` inside `{ … }` must be quoted")
+            .at(&self.at(inside, 2))
+            .label("YAML reads `{` as the start of a map");
+        let inner = self
+            .value
+            .strip_prefix('{')
+            .and_then(|inner| inner.strip_suffix('}'))
+            .map(str::trim);
+        let entry = inner
+            .filter(|inner| !inner.contains(", "))
+            .and_then(|inner| inner.split_once(": "));
+        Some(match entry {
+            Some((key, value)) if !value.contains('"') => {
+                fault.help(format!("{{ {key}: \"{value}\" }}"))
+            }
+            _ => fault.help("quote that text, or give each key a line of its own"),
+        })
+    }
+
+    /// `'x' ~ y`.
+    fn text_after_quote(&self) -> Option<Fault> {
+        let quote = self.value.chars().next()?;
+        let close = self.value[1..].find(quote)? + 1;
+        let rest = self.value[close + 1..].trim_start();
+        if rest.is_empty() || rest.starts_with('#') || rest.starts_with(':') {
+            return None;
+        }
+        let other = if quote == '"' { '\'' } else { '"' };
+        let fault = Fault::error("a value that starts with a quote ends with it")
+            .at(&self.at(close + 1, self.value.len() - close - 1));
+        let fault = fault.label("YAML reads the value as ended before this");
+        Some(match self.value.contains(other) {
+            false => fault.help(format!("{}{other}{}{other}", self.prefix(), self.value)),
+            true => fault.help("start the value on the next line, after  >-"),
+        })
+    }
+
+    fn bad_start(&self) -> Fault {
+        let first = &self.value[..1];
+        let fault = Fault::error(format!("a value cannot start with `{first}`")).at(&self.at(0, 1));
+        match self.value.contains('"') {
+            false => fault.help(format!("{}\"{}\"", self.prefix(), self.value)),
+            true => fault.help("quote the value"),
+        }
+    }
+
+    /// `GET /x?q=a: b`.
+    fn colon_inside(&self) -> Option<Fault> {
+        let colon = self
+            .value
+            .find(": ")
+            .or_else(|| self.value.ends_with(':').then(|| self.value.len() - 1))?;
+        if self.key.is_empty() {
+            return None;
+        }
+        let fault = Fault::error("`: ` inside a value must be quoted")
+            .at(&self.at(colon, 1))
+            .label("YAML reads this as a key and its value");
+        let fault = match self.value.contains('"') {
+            false => fault.help(format!("{}\"{}\"", self.prefix(), self.value)),
+            true => fault.help(format!(
+                "{}'{}'",
+                self.prefix(),
+                self.value.replace('\'', "''")
+            )),
+        };
+        let parameters = self.value.find('?').is_some_and(|mark| mark < colon);
+        Some(if parameters {
+            fault.help("or put the parameters under  query:")
+        } else {
+            fault
+        })
+    }
+
+    /// The key as a help repeats it.
+    fn prefix(&self) -> String {
+        if self.key.is_empty() {
+            String::new()
+        } else {
+            format!("{}: ", self.key)
+        }
+    }
+}
+
+fn braces(line: &Line<'_>, at: usize) -> Fault {
+    let fault = Fault::error("`{{` at the start of a value must be quoted")
+        .at(&(at..at + 2))
+        .label("YAML reads `{` as the start of a map");
+    let whole = line.value_at == at && !line.value.contains('"');
+    match whole {
+        true => fault.help(format!("{}\"{}\"", line.prefix(), line.value)),
+        false => fault.help("put the value into quotes"),
+    }
+}
