@@ -1,6 +1,5 @@
 use super::error::Cause;
 use minijinja::value::{Value, ValueKind};
-use std::fmt::Write as _;
 
 /// Where a text stands, which decides how the values in it are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,10 +137,7 @@ fn file_name(name: &str, text: &str, out: &mut String) -> Result<(), Cause> {
     }
     for c in text[dots..].chars() {
         if c.is_control() || r#"/\:%*?"<>|"#.contains(c) {
-            let mut buffer = [0; 4];
-            for byte in c.encode_utf8(&mut buffer).bytes() {
-                let _ = write!(out, "%{byte:02X}");
-            }
+            encode_bytes(c.encode_utf8(&mut [0; 4]), out, |_| false);
         } else {
             out.push(c);
         }

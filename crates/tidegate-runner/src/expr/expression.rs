@@ -1,11 +1,13 @@
 use super::{
-    analysis::{self, Analysis, PathUse},
+    analysis::{Analysis, PathUse},
+    answer::Answer,
     error::{Cause, EvalError, ExprFault},
-    filters, list_filters,
+    filters, guards, list_filters,
     mentions::Mentions,
     path::{Path, describe},
     predicates,
-    scope::{Answer, Names, Scope},
+    scope::{Names, Scope},
+    usage,
 };
 use minijinja::{
     Environment, ErrorKind, Expression, UndefinedBehavior,
@@ -22,6 +24,7 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     filters::add_to(&mut environment);
     list_filters::add_to(&mut environment);
+    guards::add_to(&mut environment);
     predicates::add_to(&mut environment);
     environment
 });
@@ -63,12 +66,10 @@ impl Expr {
     /// Compiles an expression that may end in `| url`.
     pub(super) fn compile_any(source: &str) -> Result<Self, ExprFault> {
         let analysis = Analysis::of(source)?;
-        let compiled = ENVIRONMENT
-            .compile_expression_owned(source.to_owned())
-            .map_err(|error| {
-                let message = error.detail().unwrap_or("this is no expression").to_owned();
-                ExprFault::new(0..source.len(), message)
-            })?;
+        let mut compiled = interpreted(source)?;
+        if let Some(guarded) = guards::guarded(source, &analysis) {
+            compiled = interpreted(&guarded)?;
+        }
         let program = match analysis.whole_path() {
             Some(path) => Program::Path(path.clone()),
             None if analysis.is_literal(source) => match compiled.eval(()) {
@@ -104,14 +105,19 @@ impl Expr {
             Program::Interpreted(expression) => match expression.eval(names.context()) {
                 Ok(value) if has_undefined(&value) => Err(self.explain_undefined(names, None)),
                 Ok(value) => Ok(value),
-                Err(error) if error.kind() == ErrorKind::UndefinedError => {
-                    Err(self.explain_undefined(names, error.detail()))
-                }
-                Err(error) => Err(Cause::new(
-                    error
+                Err(error) => {
+                    let message = error
                         .detail()
-                        .map_or_else(|| error.to_string(), str::to_owned),
-                )),
+                        .map_or_else(|| error.to_string(), str::to_owned);
+                    // Some operators report what is undefined as a value of the wrong type.
+                    let is_missing =
+                        error.kind() == ErrorKind::UndefinedError || message.contains("undefined");
+                    Err(if is_missing {
+                        self.explain_undefined(names, Some(&message))
+                    } else {
+                        Cause::new(message)
+                    })
+                }
             },
         };
         result.map_err(|cause| self.error(names, cause))
@@ -163,11 +169,12 @@ impl Expr {
         &self.source
     }
 
-    /// A comparison of text with a number, which is the same for every record: any text is greater than any number.
+    /// A field that is always text beside an operator that is then the same for every record: compared with a number,
+    /// multiplied, or asked by an `if`.
     ///
-    /// `is_text` says of a field whether its value is always text, as that of a CSV column without a type.
+    /// `is_text` says so of a field by its name, as of a CSV column without a type.
     pub fn compares_text_with_number(&self, is_text: &dyn Fn(&str) -> bool) -> Option<ExprFault> {
-        analysis::text_with_number(&self.source, &self.analysis, is_text)
+        usage::of_text(&self.source, &self.analysis, is_text)
     }
 
     pub(super) fn is_url(&self) -> bool {
@@ -205,6 +212,15 @@ impl Expr {
             )),
         }
     }
+}
+
+fn interpreted(source: &str) -> Result<Expression<'static, 'static>, ExprFault> {
+    ENVIRONMENT
+        .compile_expression_owned(source.to_owned())
+        .map_err(|error| {
+            let message = error.detail().unwrap_or("this is no expression").to_owned();
+            ExprFault::new(0..source.len(), message)
+        })
 }
 
 /// Whether anything in the value is undefined.

@@ -12,11 +12,13 @@
 //! 3. No message holds a value of `env` of eight characters or more.
 
 mod analysis;
+mod answer;
 mod cell;
 mod error;
 mod escape;
 mod expression;
 mod filters;
+mod guards;
 pub mod json;
 mod list_filters;
 mod mentions;
@@ -28,6 +30,8 @@ mod target;
 mod text;
 mod tokens;
 mod tree;
+mod usage;
+mod views;
 
 pub use cell::{Scalar, to_cell};
 pub use error::{EvalError, ExprFault};

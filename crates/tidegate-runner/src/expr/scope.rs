@@ -1,5 +1,8 @@
-use super::redact::Secrets;
-use minijinja::value::{DynObject, Enumerator, Object, Value};
+use super::{
+    redact::Secrets,
+    views::{Env, Steps},
+};
+use minijinja::value::{Object, Value};
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
@@ -25,8 +28,8 @@ pub struct RunInfo {
 /// The names that are the same for every record of a run.
 pub struct Globals {
     step_names: Vec<String>,
-    step_index: HashMap<String, usize>,
-    env: BTreeMap<String, String>,
+    pub(super) step_index: HashMap<String, usize>,
+    pub(super) env: BTreeMap<String, String>,
     vars: Value,
     run: Value,
     secrets: Secrets,
@@ -120,10 +123,10 @@ struct Inner {
 
 /// What all scopes of one record share.
 #[derive(Debug)]
-struct Shared {
-    globals: Arc<Globals>,
+pub(super) struct Shared {
+    pub(super) globals: Arc<Globals>,
     record: Value,
-    steps: Box<[OnceLock<StepValue>]>,
+    pub(super) steps: Box<[OnceLock<StepValue>]>,
 }
 
 impl Scope {
@@ -248,113 +251,6 @@ impl Object for Inner {
 
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
         self.lookup(key)
-    }
-}
-
-/// `steps`: by name only, so that the order of steps can be read from the file.
-#[derive(Debug)]
-struct Steps(Arc<Shared>);
-
-impl Object for Steps {
-    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        let index = *self.0.globals.step_index.get(key.as_str()?)?;
-        Some(Value::from_object(Step {
-            shared: Arc::clone(&self.0),
-            index,
-        }))
-    }
-}
-
-/// `steps.NAME`.
-#[derive(Debug)]
-struct Step {
-    shared: Arc<Shared>,
-    index: usize,
-}
-
-const STEP_FIELDS: &[&str] = &["status", "headers", "body", "attempts", "error"];
-
-impl Object for Step {
-    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        let step = self.shared.steps[self.index].get();
-        // A step that was skipped has all the fields, so that `steps.geo.status == 404` is false and no error.
-        match key.as_str()? {
-            "status" => Some(Value::from(step.and_then(|step| step.status))),
-            "headers" => Some(step.map_or_else(|| Value::from(()), |step| step.headers.clone())),
-            "body" => Some(step.map_or_else(|| Value::from(()), |step| step.body.clone())),
-            "attempts" => Some(Value::from(step.map_or(0, |step| step.attempts))),
-            "error" => Some(Value::from(step.and_then(|step| step.error.as_deref()))),
-            _ => None,
-        }
-    }
-
-    fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Str(STEP_FIELDS)
-    }
-}
-
-/// `env`: one name at a time; it cannot be listed.
-#[derive(Debug)]
-struct Env(Arc<Globals>);
-
-impl Object for Env {
-    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        self.0.env.get(key.as_str()?).map(Value::from)
-    }
-}
-
-/// The names of `classify`: `status`, `headers` and `body` of an answer.
-#[derive(Debug)]
-pub(super) struct Answer(Arc<AnswerParts>);
-
-#[derive(Debug)]
-struct AnswerParts {
-    status: Value,
-    headers: Value,
-    body: Value,
-}
-
-impl Answer {
-    pub(super) fn new(status: u16, headers: Value, body: Value) -> Self {
-        Self(Arc::new(AnswerParts {
-            status: Value::from(status),
-            headers,
-            body,
-        }))
-    }
-}
-
-impl Names for Answer {
-    fn lookup(&self, name: &str) -> Option<Value> {
-        self.0.get_value_by_str(name)
-    }
-
-    fn known(&self) -> Vec<String> {
-        vec!["status".to_owned(), "headers".to_owned(), "body".to_owned()]
-    }
-
-    fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        Cow::Borrowed(text)
-    }
-
-    fn context(&self) -> Value {
-        Value::from_dyn_object(DynObject::new(Arc::clone(&self.0)))
-    }
-}
-
-impl Object for AnswerParts {
-    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        self.get_value_by_str(key.as_str()?)
-    }
-
-    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
-        match key {
-            "null" => Some(Value::from(())),
-            "status" => Some(self.status.clone()),
-            "headers" => Some(self.headers.clone()),
-            "body" => Some(self.body.clone()),
-            _ => None,
-        }
     }
 }
 

@@ -19,7 +19,7 @@ pub struct Target {
 #[derive(Debug)]
 enum Shape {
     /// `{{ next | url }}`
-    Url(Expr),
+    Url(Box<Expr>),
     /// Literals and placeholders. `origin` is `https://host` of a target that names its host, else empty.
     Path {
         origin: String,
@@ -84,6 +84,19 @@ impl Target {
                 hole @ Part::Hole(_) => path.push(hole),
             }
         }
+        let skeleton: String = path
+            .iter()
+            .map(|part| match part {
+                Part::Literal(literal) => literal.as_str(),
+                Part::Hole(_) => "*",
+            })
+            .collect();
+        if skeleton.split('/').any(is_dots) {
+            return Err(ExprFault::new(
+                0..source.len(),
+                "`.` and `..` cannot stand in a path",
+            ));
+        }
         let origin = take_origin(source, &mut path, !query.is_empty())?;
         let mut mentions = mentions_of(&path);
         mentions.merge(&mentions_of(&query));
@@ -138,51 +151,40 @@ impl Target {
     }
 
     fn render_path(&self, path: &[Part], scope: &Scope, out: &mut String) -> Result<(), EvalError> {
-        for (index, part) in path.iter().enumerate() {
+        let start = out.len();
+        for part in path {
             match part {
                 Part::Literal(literal) => out.push_str(literal),
                 Part::Hole(expr) => {
                     let value = expr.eval(scope)?;
-                    if value.is_none() || value.as_str() == Some("") {
-                        return Err(self.refuse(
-                            expr,
-                            if value.is_none() { "null" } else { "\"\"" },
-                            scope,
-                        ));
+                    if value.is_none() {
+                        return Err(self.refuse("null", expr.source(), scope));
+                    }
+                    if value.as_str() == Some("") {
+                        let error = self.refuse("\"\"", expr.source(), scope);
+                        let help = format!(
+                            "to leave such records out write in the source: where: {} != ''",
+                            expr.source()
+                        );
+                        return Err(EvalError {
+                            help: Some(help),
+                            ..error
+                        });
                     }
                     append(expr, Position::Path, &value, scope, out)?;
-                    let ends_segment = match path.get(index + 1) {
-                        None => true,
-                        Some(Part::Literal(next)) => next.starts_with('/'),
-                        Some(Part::Hole(_)) => false,
-                    };
-                    let segment = out.rsplit('/').next().unwrap_or_default();
-                    if ends_segment && is_dots(segment) {
-                        let shown = format!("\"{segment}\"");
-                        return Err(self.refuse(expr, &shown, scope));
-                    }
                 }
             }
         }
-        // `/{{ a }}.`: the literal behind the last placeholder may complete the dots.
-        match path {
-            [.., Part::Hole(expr), Part::Literal(_)]
-                if is_dots(out.rsplit('/').next().unwrap_or_default()) =>
-            {
-                Err(self.refuse(expr, "\".\"", scope))
-            }
-            _ => Ok(()),
+        // A segment may be made of several parts, so only the whole shows whether it climbs.
+        match out[start..].split('/').find(|segment| is_dots(segment)) {
+            Some(segment) => Err(self.refuse(&format!("\"{segment}\""), "", scope)),
+            None => Ok(()),
         }
     }
 
-    fn refuse(&self, expr: &Expr, shown: &str, scope: &Scope) -> EvalError {
-        let source = &self.source;
-        let cause =
-            Cause::new(format!("{shown} cannot stand in the path of {source}")).help(format!(
-                "to leave such records out write in the source: where: {} != ''",
-                expr.source()
-            ));
-        whole_error(&Arc::from(expr.source()), scope, cause)
+    fn refuse(&self, shown: &str, expression: &str, scope: &Scope) -> EvalError {
+        let message = format!("{shown} cannot stand in the path of {}", self.source);
+        whole_error(expression, scope, Cause::new(message))
     }
 
     /// Whether the target names its host, so that the service's base has no part in it.
@@ -231,7 +233,7 @@ fn check_literal(literal: &str, offset: usize) -> Result<(), ExprFault> {
 }
 
 /// Cuts `https://host` off the front of the path; what is left begins with `/`.
-fn take_origin(source: &str, path: &mut Vec<Part>, has_query: bool) -> Result<String, ExprFault> {
+fn take_origin(source: &str, path: &mut [Part], has_query: bool) -> Result<String, ExprFault> {
     let fault = |message: &str| ExprFault::new(0..source.len(), message);
     let is_constant = path.len() == 1;
     let Some(Part::Literal(first)) = path.first() else {

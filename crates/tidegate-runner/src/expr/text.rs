@@ -20,7 +20,7 @@ pub struct Text {
 #[derive(Debug)]
 pub(super) enum Part {
     Literal(String),
-    Hole(Expr),
+    Hole(Box<Expr>),
 }
 
 impl Text {
@@ -132,6 +132,14 @@ impl Text {
     pub fn mentions(&self) -> &Mentions {
         &self.mentions
     }
+
+    /// An error of the value as a whole.
+    pub(super) fn error(&self, scope: &Scope, cause: Cause) -> EvalError {
+        match self.parts.as_slice() {
+            [Part::Hole(expr)] => expr.error(scope, cause),
+            _ => whole_error("", scope, cause),
+        }
+    }
 }
 
 /// Appends the value of `expr`, escaped for `position`.
@@ -176,7 +184,7 @@ pub(super) fn split(source: &str) -> Result<Vec<(Part, usize)>, ExprFault> {
         let raw = &source[inside..end];
         let start = inside + (raw.len() - raw.trim_start().len());
         let expr = Expr::compile_any(raw.trim()).map_err(|fault| fault.moved_by(start))?;
-        parts.push((Part::Hole(expr), start));
+        parts.push((Part::Hole(Box::new(expr)), start));
         at = end + 2;
     }
     if at < source.len() {
@@ -209,11 +217,11 @@ fn next_mark(source: &str, from: usize) -> Result<Option<usize>, ExprFault> {
     Ok(None)
 }
 
-/// An error of a text as a whole.
-pub(super) fn whole_error(source: &Arc<str>, scope: &Scope, cause: Cause) -> EvalError {
+/// An error that is not the fault of one expression, or of `expression` in its place.
+pub(super) fn whole_error(expression: &str, scope: &Scope, cause: Cause) -> EvalError {
     let message = scope.redact(&cause.message).into_owned();
     EvalError::new(
-        source,
+        &Arc::from(expression),
         Cause {
             message,
             help: cause.help,

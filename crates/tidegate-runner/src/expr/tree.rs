@@ -28,7 +28,9 @@ impl Tree {
             Self::Null => out.extend_from_slice(b"null"),
             Self::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
             Self::Number(number) => out.extend_from_slice(number.to_string().as_bytes()),
-            Self::Text(text) => json::to_json(&text.value(scope)?, out)?,
+            Self::Text(text) => {
+                json::write(&text.value(scope)?, out).map_err(|cause| text.error(scope, cause))?;
+            }
             Self::List(items) => {
                 out.push(b'[');
                 for (index, item) in items.iter().enumerate() {
