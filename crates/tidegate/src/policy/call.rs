@@ -8,7 +8,8 @@ use super::{
     error::{AttemptLog, CallError, StopReason},
     gate::{Hold, Shared},
     op::{Attempt, Op},
-    state::{Held, Step, Trail},
+    outcome::Step,
+    state::{Held, Trail},
     verdict::{Classify, Verdict},
 };
 

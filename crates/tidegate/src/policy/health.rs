@@ -39,6 +39,8 @@ pub(super) struct Down {
     pub(super) class: Class,
     pub(super) probe_at: Instant,
     probes: u32,
+    /// Some attempts still succeed, but too few to pay for the others; only a probe ends this.
+    dry: bool,
 }
 
 /// Failures with no sign of life between them.
@@ -79,9 +81,11 @@ impl HealthWatch {
         self.down.as_ref()?.since.checked_add(self.rules.patience?)
     }
 
-    pub(super) fn alive(&mut self) {
+    pub(super) fn alive(&mut self, probe: bool) {
         self.row = Row::default();
-        self.down = None;
+        if probe || self.down.is_some_and(|down| !down.dry) {
+            self.down = None;
+        }
     }
 
     /// Counts a failed attempt. `counted`: a 5xx answer to the same call was counted before.
@@ -110,21 +114,24 @@ impl HealthWatch {
             .is_some_and(|since| now - since >= self.rules.window);
         // One attempt may time out after longer than the window; that alone is no outage.
         if self.row.failures >= self.rules.failures || (long && self.row.unanswered >= 2) {
-            self.go_down(now, class, rng);
+            self.go_down(now, class, false, rng);
         }
     }
 
-    pub(super) fn go_down(&mut self, now: Instant, class: Class, rng: &mut fastrand::Rng) {
-        if self.down.is_none() {
-            let probe_at =
-                now + backoff::half_jitter(rng, self.rules.probe_base, self.rules.probe_cap, 0);
-            self.down = Some(Down {
-                since: now,
-                class,
-                probe_at,
-                probes: 0,
-            });
-        }
+    /// The retry budget is empty: from here on one probe at a time.
+    pub(super) fn run_dry(&mut self, now: Instant, class: Class, rng: &mut fastrand::Rng) {
+        self.go_down(now, class, true, rng);
+    }
+
+    fn go_down(&mut self, now: Instant, class: Class, dry: bool, rng: &mut fastrand::Rng) {
+        let first = backoff::half_jitter(rng, self.rules.probe_base, self.rules.probe_cap, 0);
+        self.down.get_or_insert(Down {
+            since: now,
+            class,
+            probe_at: now + first,
+            probes: 0,
+            dry,
+        });
     }
 
     /// A probe failed: the next one waits longer.
@@ -161,7 +168,7 @@ mod tests {
             health.failed(now, Class::Timeout, Sign::Failure, false, &mut rng);
         }
         assert!(health.down().is_none());
-        health.alive();
+        health.alive(false);
         for _ in 0..4 {
             health.failed(now, Class::Timeout, Sign::Failure, false, &mut rng);
         }
@@ -214,7 +221,7 @@ mod tests {
     #[test]
     fn probes_back_off_to_the_cap() {
         let (mut health, mut rng, mut now) = watch();
-        health.go_down(now, Class::NeverSent, &mut rng);
+        health.go_down(now, Class::NeverSent, false, &mut rng);
         let mut delays = Vec::new();
         for _ in 0..12 {
             let down = *health.down().expect("it is down");

@@ -53,10 +53,12 @@ mod health;
 mod histogram;
 mod limiter;
 mod op;
+mod outcome;
 mod pause;
 mod queue;
 mod snapshot;
 mod state;
+mod tally;
 mod verdict;
 
 pub use builder::{BadPolicy, Budget, Outage, Policy, PolicyBuilder, Retry};

@@ -43,11 +43,11 @@ impl Pause {
     }
 
     /// Nobody is sent before `until`; a later end stays.
-    pub(super) fn start(&mut self, until: Instant) {
-        if self.until.is_none_or(|known| known < until) {
-            self.until = Some(until);
+    pub(super) fn start(&mut self, until: Instant, now: Instant) {
+        if self.until.is_none_or(|known| known <= now) {
+            self.rounds = self.rounds.saturating_add(1);
         }
-        self.rounds = self.rounds.saturating_add(1);
+        self.until = self.until.max(Some(until));
         self.recent.clear();
     }
 
@@ -56,9 +56,12 @@ impl Pause {
         self.until = Some(now + delay);
     }
 
-    pub(super) fn lift(&mut self) {
-        self.until = None;
-        self.rounds = 0;
+    /// The probe succeeded. If its answer said that the quota is spent again, the new pause stays.
+    pub(super) fn lift(&mut self, now: Instant) {
+        if self.until.is_some_and(|until| until <= now) {
+            self.until = None;
+            self.rounds = 0;
+        }
     }
 }
 
@@ -126,10 +129,14 @@ mod tests {
     fn a_pause_does_not_become_shorter_and_uses_its_evidence_once() {
         let mut pause = Pause::new(None);
         let now = Instant::now();
-        pause.start(now + Duration::from_secs(9));
-        pause.start(now + Duration::from_secs(3));
-        assert_eq!(pause.until(), Some(now + Duration::from_secs(9)));
-        pause.lift();
+        let end = now + Duration::from_secs(9);
+        pause.start(end, now);
+        pause.start(now + Duration::from_secs(3), now);
+        assert_eq!((pause.until(), pause.rounds()), (Some(end), 1));
+        pause.lift(now);
+        assert_eq!(pause.until(), Some(end));
+        pause.lift(end);
+        assert_eq!((pause.until(), pause.rounds()), (None, 0));
         assert!(!pause.note(true));
     }
 }

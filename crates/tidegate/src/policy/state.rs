@@ -1,39 +1,35 @@
-//! All state of one policy and every decision about it. Nothing here waits.
+//! All state of one policy, and who may enter. Nothing here waits; what an outcome means is in `outcome`.
 //!
 //! What must stay true:
 //! 1. `limiter.in_flight` is the number of [`Held::pass`]es; each is given back by exactly one of `succeed`, `fail`, `abandon`.
 //! 2. At most one pass is a probe, and `probe_out` says whether there is one.
 //! 3. Whoever changes what the head of the queue waits for calls [`State::call_next`].
 
-use std::{sync::Arc, time::Duration};
+use std::{task::Waker, time::Duration};
 
 use tokio::time::Instant;
 
 use super::{
-    Class, Consulted, Health, Latency, PolicyBuilder, Retry, Sent, Snapshot, StopReason, Verdict,
-    backoff,
+    PolicyBuilder, Retry, StopReason,
     budget::Purse,
-    health::{HealthWatch, Sign},
-    histogram::Histogram,
+    health::HealthWatch,
     limiter::{Gcra, Limiter, Ready},
     op::Op,
     pause::Pause,
     queue::{Queue, Rank, Ticket},
+    tally::Tally,
 };
 
 /// How often a waiter looks for itself, in case those ahead of it are not polled and so cannot tell it to come.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Where a service says "nothing remains" without saying until when.
-const UNSTATED_PAUSE: Duration = Duration::from_secs(1);
-
 /// What one call holds of the policy. Whatever it holds when it is dropped is given back by [`State::abandon`].
 #[derive(Debug, Default)]
 pub(super) struct Held {
     ticket: Option<Ticket>,
-    pass: Option<Pass>,
+    pub(super) pass: Option<Pass>,
     /// Paid for the repetition that is under way or about to be.
-    paid: u32,
+    pub(super) paid: u32,
 }
 
 impl Held {
@@ -44,9 +40,9 @@ impl Held {
 
 /// Permission for one attempt.
 #[derive(Clone, Copy, Debug)]
-struct Pass {
-    started: Instant,
-    probe: bool,
+pub(super) struct Pass {
+    pub(super) started: Instant,
+    pub(super) probe: bool,
 }
 
 /// What one call has been through.
@@ -56,10 +52,10 @@ pub(super) struct Trail {
     /// Attempts sent.
     pub(super) sent: u32,
     /// Attempts that count: those that an outage made void do not.
-    tried: u32,
-    rank: Rank,
+    pub(super) tried: u32,
+    pub(super) rank: Rank,
     /// A 5xx answer to it was counted by the service's health.
-    counted: bool,
+    pub(super) counted: bool,
     /// Since when it has waited for its next attempt.
     pub(super) since: Option<Instant>,
 }
@@ -86,39 +82,20 @@ pub(super) enum Look {
     Until(Instant),
 }
 
-/// What to do after a failed attempt.
-#[derive(Debug, PartialEq)]
-pub(super) enum Step {
-    Stop(StopReason),
-    /// Back to the gate, not before this instant if there is one.
-    Again(Option<Instant>),
-}
-
 #[derive(Debug)]
 pub(super) struct State {
-    limiter: Limiter,
+    pub(super) limiter: Limiter,
     /// For a rate that is set later.
     burst: u32,
     pub(super) queue: Queue,
     max_waiting: usize,
-    retry: Retry,
-    purse: Purse,
-    health: Option<HealthWatch>,
-    pause: Pause,
+    pub(super) retry: Retry,
+    pub(super) purse: Purse,
+    pub(super) health: Option<HealthWatch>,
+    pub(super) pause: Pause,
     probe_out: bool,
-    rng: fastrand::Rng,
-    counts: Counts,
-}
-
-#[derive(Debug)]
-struct Counts {
-    requests: u64,
-    retries: u64,
-    throttled: u64,
-    timeouts: u64,
-    first_sent: Option<Instant>,
-    latency: Histogram,
-    consulted: Consulted,
+    pub(super) rng: fastrand::Rng,
+    pub(super) tally: Tally,
 }
 
 impl State {
@@ -139,15 +116,7 @@ impl State {
             rng: config
                 .seed
                 .map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed),
-            counts: Counts {
-                requests: 0,
-                retries: 0,
-                throttled: 0,
-                timeouts: 0,
-                first_sent: None,
-                latency: Histogram::new(),
-                consulted: Consulted::default(),
-            },
+            tally: Tally::new(),
         }
     }
 
@@ -197,7 +166,7 @@ impl State {
         &mut self,
         held: &mut Held,
         trail: &mut Trail,
-        waker: &std::task::Waker,
+        waker: &Waker,
         now: Instant,
     ) -> Look {
         let ticket = held
@@ -217,10 +186,6 @@ impl State {
                     let started = self.enter(held, trail, now);
                     self.call_next(now);
                     return Look::Entered(started);
-                }
-                Ready::At(at) if trail.op.deadline.is_some_and(|deadline| at >= deadline) => {
-                    self.leave(held, now);
-                    return Look::Refused(StopReason::DeadlineTooClose);
                 }
                 Ready::At(at) => {
                     self.queue.expect(ticket, at);
@@ -258,24 +223,32 @@ impl State {
 
     /// Why a call cannot wait at the gate, if it cannot.
     fn refusal(&self, trail: &Trail, now: Instant) -> Option<StopReason> {
-        if let Some(health) = &self.health
-            && health.gives_up_at().is_some_and(|at| at <= now)
+        if let Some(retry_at) = self.pause.until()
+            && self.too_far(retry_at, trail.op.deadline, now)
         {
-            let down_for = health
-                .down()
-                .map_or(Duration::ZERO, |down| now - down.since);
-            return Some(StopReason::GaveUp { down_for });
+            return Some(StopReason::ServerSaidNo { retry_at });
         }
-        if trail.op.deadline.is_some_and(|deadline| deadline <= now) {
+        // Whatever the head waits for, nobody behind it goes earlier.
+        if let Some(deadline) = trail.op.deadline
+            && (deadline <= now || matches!(self.ready(now), Ready::At(at) if at >= deadline))
+        {
             return Some(StopReason::DeadlineTooClose);
         }
-        let retry_at = self.pause.until()?;
-        self.too_far(retry_at, trail.op.deadline, now)
-            .then_some(StopReason::ServerSaidNo { retry_at })
+        let health = self.health.as_ref()?;
+        let down = health.down()?;
+        let gave_up = health.gives_up_at().is_some_and(|at| at <= now);
+        gave_up.then(|| StopReason::GaveUp {
+            down_for: now - down.since,
+        })
     }
 
     /// Whether a delay that the service asks for is longer than a call may wait.
-    fn too_far(&self, retry_at: Instant, deadline: Option<Instant>, now: Instant) -> bool {
+    pub(super) fn too_far(
+        &self,
+        retry_at: Instant,
+        deadline: Option<Instant>,
+        now: Instant,
+    ) -> bool {
         let delay = retry_at.saturating_duration_since(now);
         let patience = self.health.as_ref().and_then(HealthWatch::patience);
         delay > self.retry.max_server_delay
@@ -298,14 +271,12 @@ impl State {
         trail.sent += 1;
         trail.tried += 1;
 
-        let counts = &mut self.counts;
-        counts.requests += 1;
-        counts.retries += u64::from(trail.sent > 1);
-        counts.first_sent.get_or_insert(now);
-        counts.consulted.health += u64::from(self.health.is_some());
-        counts.consulted.pause += 1;
-        counts.consulted.permit += 1;
-        counts.consulted.rate += u64::from(self.limiter.rate.is_some());
+        let consulted = &mut self.tally.consulted;
+        consulted.health += u64::from(self.health.is_some());
+        consulted.pause += 1;
+        consulted.permit += 1;
+        consulted.rate += u64::from(self.limiter.rate.is_some());
+        self.tally.sent(trail.sent > 1, now);
         now
     }
 
@@ -318,7 +289,7 @@ impl State {
     }
 
     /// Gives back the pass.
-    fn release(&mut self, held: &mut Held) -> Option<Pass> {
+    pub(super) fn release(&mut self, held: &mut Held) -> Option<Pass> {
         let pass = held.pass.take()?;
         self.limiter.release();
         if pass.probe {
@@ -337,7 +308,7 @@ impl State {
     }
 
     /// Tells the head of the queue when it may come, if that is known.
-    fn call_next(&mut self, now: Instant) {
+    pub(super) fn call_next(&mut self, now: Instant) {
         if self.queue.is_empty() {
             return;
         }
@@ -345,177 +316,6 @@ impl State {
             Ready::Now => self.queue.call_head(now, now),
             Ready::At(at) => self.queue.call_head(now, at),
             Ready::OnRelease => {}
-        }
-    }
-
-    /// The attempt succeeded.
-    pub(super) fn succeed(&mut self, held: &mut Held, trail: &Trail, now: Instant) {
-        let pass = self
-            .release(held)
-            .expect("an attempt that ends has entered");
-        match std::mem::take(&mut held.paid) {
-            0 if trail.tried == 1 => self.purse.earn(),
-            paid => self.purse.refund(paid),
-        }
-        self.counts.latency.record(now - pass.started);
-        self.learn(&pass, &Verdict::ok(), trail, now);
-        self.call_next(now);
-    }
-
-    /// The attempt failed: learns from it and says what the call does next. Also returns when the attempt started.
-    ///
-    /// `cut`: the call's own deadline ended the attempt, which says nothing about the service.
-    pub(super) fn fail(
-        &mut self,
-        held: &mut Held,
-        trail: &mut Trail,
-        verdict: Verdict,
-        cut: bool,
-        now: Instant,
-    ) -> Step {
-        let pass = self
-            .release(held)
-            .expect("an attempt that ends has entered");
-        trail.since = Some(now);
-        let step = if cut {
-            self.purse.refund(std::mem::take(&mut held.paid));
-            Step::Stop(StopReason::DeadlineTooClose)
-        } else {
-            self.counts.throttled += u64::from(verdict.class == Class::Throttled);
-            self.counts.timeouts += u64::from(verdict.class == Class::Timeout);
-            if verdict.sent == Sent::Answered {
-                self.counts.latency.record(now - pass.started);
-            }
-            self.learn(&pass, &verdict, trail, now);
-            trail.counted |= Sign::of(&verdict) == Sign::FailedAnswer;
-            // A failed probe goes to the end, so that one bad request cannot stand in front of the proof.
-            trail.rank = if pass.probe { Rank::First } else { Rank::Retry };
-            self.next_step(held, trail, &verdict, now)
-        };
-        self.call_next(now);
-        step
-    }
-
-    /// What the outcome says about health and quota of the service.
-    fn learn(&mut self, pass: &Pass, verdict: &Verdict, trail: &Trail, now: Instant) {
-        let sign = Sign::of(verdict);
-        if let Some(health) = &mut self.health {
-            if sign == Sign::Alive {
-                health.alive();
-            } else if sign.is_failure() {
-                health.failed(now, verdict.class, sign, trail.counted, &mut self.rng);
-                if pass.probe {
-                    health.probe_failed(now, &mut self.rng);
-                }
-            }
-        }
-        if sign == Sign::None {
-            return;
-        }
-        let throttled = verdict.class == Class::Throttled;
-        let spent = self.pause.note(throttled);
-        if pass.probe && self.pause.until().is_some() {
-            if throttled {
-                self.pause_until(verdict.retry_at, now);
-            } else if sign == Sign::Alive {
-                self.pause.lift();
-            } else {
-                self.pause.prolong(now, self.retry.throttled_base);
-            }
-        } else if spent {
-            self.pause_until(verdict.retry_at, now);
-        }
-    }
-
-    fn pause_until(&mut self, stated: Option<Instant>, now: Instant) {
-        let until = stated.filter(|at| *at > now).unwrap_or_else(|| {
-            let (base, cap) = (self.retry.throttled_base, self.retry.cap);
-            now + backoff::half_jitter(&mut self.rng, base, cap, self.pause.rounds())
-        });
-        self.pause.start(until);
-    }
-
-    fn next_step(
-        &mut self,
-        held: &mut Held,
-        trail: &mut Trail,
-        verdict: &Verdict,
-        now: Instant,
-    ) -> Step {
-        let paid = std::mem::take(&mut held.paid);
-        self.counts.consulted.retry += 1;
-        match verdict.class {
-            Class::Cancelled => {
-                self.purse.refund(paid);
-                return Step::Stop(StopReason::Cancelled);
-            }
-            Class::Rejected => {
-                self.purse.refund(paid);
-                return Step::Stop(StopReason::NotRetriable);
-            }
-            Class::Ok | Class::Fatal => return Step::Stop(StopReason::NotRetriable),
-            Class::Transient
-            | Class::Throttled
-            | Class::Overload
-            | Class::NeverSent
-            | Class::Timeout => {}
-        }
-        if !verdict.may_repeat(trail.op.idempotent) {
-            return Step::Stop(StopReason::NotReplayable);
-        }
-        if let Some(retry_at) = verdict.retry_at
-            && self.too_far(retry_at, trail.op.deadline, now)
-        {
-            return Step::Stop(StopReason::ServerSaidNo { retry_at });
-        }
-        let down = self
-            .health
-            .as_ref()
-            .is_some_and(|health| health.down().is_some());
-        if down && Sign::of(verdict).is_failure() {
-            // It failed because the service is down: it does not count, and the gate says when to try again.
-            self.purse.refund(paid);
-            trail.tried -= 1;
-            return Step::Again(verdict.retry_at);
-        }
-        if trail.tried >= self.retry.max_attempts {
-            return Step::Stop(StopReason::AttemptsExhausted {
-                attempts: trail.tried,
-            });
-        }
-        let at = self.retry_time(trail.tried, verdict, now);
-        if trail.op.deadline.is_some_and(|deadline| at >= deadline) {
-            return Step::Stop(StopReason::DeadlineTooClose);
-        }
-        self.counts.consulted.budget += 1;
-        match (
-            self.purse.withdraw(verdict.class == Class::Throttled),
-            &mut self.health,
-        ) {
-            (Some(cost), _) => held.paid = cost,
-            // Too few calls succeed to go on as before: from here on one probe at a time.
-            (None, Some(health)) => health.go_down(now, verdict.class, &mut self.rng),
-            (None, None) => return Step::Stop(StopReason::BudgetExhausted),
-        }
-        Step::Again(Some(at))
-    }
-
-    /// When the next attempt may be made: never before the service's own time, to which jitter only adds.
-    fn retry_time(&mut self, tried: u32, verdict: &Verdict, now: Instant) -> Instant {
-        let base = if verdict.class == Class::Throttled {
-            self.retry.throttled_base
-        } else {
-            self.retry.base
-        };
-        let jitter = backoff::full_jitter(&mut self.rng, base, self.retry.cap, tried - 1);
-        verdict.retry_at.map_or(now, |at| at.max(now)) + jitter
-    }
-
-    /// The service said that nothing of the quota remains.
-    pub(super) fn quota_spent(&mut self, reset_at: Option<Instant>, now: Instant) {
-        let until = reset_at.unwrap_or(now + UNSTATED_PAUSE);
-        if until > now {
-            self.pause.start(until);
         }
     }
 
@@ -531,48 +331,5 @@ impl State {
     pub(super) fn set_in_flight(&mut self, limit: usize, now: Instant) {
         self.limiter.limit = limit;
         self.call_next(now);
-    }
-
-    pub(super) fn snapshot(&self, name: &Arc<str>, now: Instant) -> Snapshot {
-        let counts = &self.counts;
-        let rate = self.limiter.rate.as_ref().map(Gcra::per_second);
-        let elapsed = counts
-            .first_sent
-            .map_or(Duration::ZERO, |first| now - first)
-            .as_secs_f64();
-        let allowed = rate.map_or(0.0, |rate| rate * elapsed);
-        Snapshot {
-            name: Arc::clone(name),
-            requests: counts.requests,
-            retries: counts.retries,
-            throttled: counts.throttled,
-            timeouts: counts.timeouts,
-            in_flight: self.limiter.in_flight,
-            in_flight_max: self.limiter.peak,
-            in_flight_limit: self.limiter.limit,
-            waiting: self.queue.waiting(),
-            budget: self.purse.tokens(),
-            health: match self.health.as_ref().and_then(HealthWatch::down) {
-                Some(down) => Health::Down {
-                    since: down.since,
-                    class: down.class,
-                    probe_at: down.probe_at,
-                },
-                None => Health::Up,
-            },
-            paused_until: self.pause.until(),
-            latency: Latency {
-                p50_ms: counts.latency.quantile_ms(0.50),
-                p95_ms: counts.latency.quantile_ms(0.95),
-                p99_ms: counts.latency.quantile_ms(0.99),
-            },
-            rate,
-            rate_used: if allowed > 0.0 {
-                counts.requests as f64 / allowed
-            } else {
-                0.0
-            },
-            consulted: counts.consulted,
-        }
     }
 }

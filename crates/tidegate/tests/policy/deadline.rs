@@ -1,1 +1,138 @@
+use tidegate::policy::{Class, Op, Outage, StopReason, Verdict};
+use tokio::time::{Instant, sleep};
 
+use crate::support::{Answer, Failed, call_with, ms, policy, secs};
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_for_a_token_that_comes_too_late_is_not_begun() {
+    let policy = policy().rate(0.1).build().unwrap();
+    call_with(&policy, Op::idempotent(), &[Ok(1)])
+        .await
+        .unwrap();
+    let start = Instant::now();
+    let error = call_with(
+        &policy,
+        Op::idempotent().deadline(start + secs(5)),
+        &[Ok(1)],
+    )
+    .await
+    .unwrap_err();
+    assert_eq!(
+        (error.why, error.last, error.attempts.len()),
+        (StopReason::DeadlineTooClose, None, 0)
+    );
+    assert!(start.elapsed().is_zero());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_too_far_back_in_the_queue_is_not_waited_for() {
+    let policy = policy().rate(1.0).build().unwrap();
+    let waiting: Vec<_> = (0..10)
+        .map(|_| tokio::spawn(policy.call(Op::idempotent(), async |_| -> Answer { Ok(1) })))
+        .collect();
+    tokio::task::yield_now().await;
+    let start = Instant::now();
+    let error = call_with(
+        &policy,
+        Op::idempotent().deadline(start + secs(5)),
+        &[Ok(1)],
+    )
+    .await
+    .unwrap_err();
+    assert_eq!(
+        (error.why, start.elapsed()),
+        (StopReason::DeadlineTooClose, ms(0))
+    );
+    assert_eq!(
+        call_with(
+            &policy,
+            Op::idempotent().deadline(start + secs(11)),
+            &[Ok(1)]
+        )
+        .await
+        .unwrap(),
+        1
+    );
+    for call in waiting {
+        call.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_for_a_permit_ends_at_the_deadline() {
+    let policy = policy().in_flight(1).build().unwrap();
+    let slow = tokio::spawn(policy.call(Op::idempotent(), async |_| -> Answer {
+        sleep(secs(9)).await;
+        Ok(1)
+    }));
+    tokio::task::yield_now().await;
+    let start = Instant::now();
+    let error = call_with(
+        &policy,
+        Op::idempotent().deadline(start + secs(2)),
+        &[Ok(1)],
+    )
+    .await
+    .unwrap_err();
+    assert_eq!(
+        (error.why, start.elapsed()),
+        (StopReason::DeadlineTooClose, secs(2))
+    );
+    slow.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_back_off_that_cannot_end_in_time_returns_the_last_real_error() {
+    let policy = policy().build().unwrap();
+    let start = Instant::now();
+    let failed = Failed(Verdict::transient());
+    let fails_late = async |_| -> Answer {
+        sleep(ms(100)).await;
+        Err(failed)
+    };
+    let error = policy
+        .call(Op::idempotent().deadline(start + ms(100)), fails_late)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.why, error.last),
+        (StopReason::DeadlineTooClose, Some(failed))
+    );
+    assert_eq!(start.elapsed(), ms(100));
+    assert_eq!(policy.snapshot().budget, 500);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_cut_short_by_the_deadline_counts_for_nothing() {
+    let policy = policy()
+        .outage(Outage {
+            failures: 1,
+            ..Outage::default()
+        })
+        .build()
+        .unwrap();
+    let before = policy.snapshot();
+    let op = Op::idempotent().deadline(Instant::now() + secs(2));
+    let hang = async |_| -> Answer { std::future::pending().await };
+    let error = policy.call(op, hang).await.unwrap_err();
+    assert_eq!(error.why, StopReason::DeadlineTooClose);
+    assert_eq!(
+        (error.attempts[0].class, error.attempts[0].took),
+        (Class::Timeout, secs(2))
+    );
+    let after = policy.snapshot();
+    assert_eq!(
+        (after.health, after.budget, after.timeouts),
+        (before.health, 500, 0)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_sent_after_the_deadline() {
+    let policy = policy().build().unwrap();
+    let error = call_with(&policy, Op::idempotent().deadline(Instant::now()), &[Ok(1)])
+        .await
+        .unwrap_err();
+    assert_eq!(error.why, StopReason::DeadlineTooClose);
+    assert_eq!(policy.snapshot().requests, 0);
+}

@@ -62,7 +62,7 @@ pub(crate) async fn stop(policy: &Policy, op: Op, answers: &[Answer]) -> StopRea
 /// Fails `n` calls in a way that cannot be repeated: the shortest way to say something of the service.
 pub(crate) async fn fail_times(policy: &Policy, n: u32, verdict: Verdict) {
     for _ in 0..n {
-        let _ = call_with(policy, Op::unsafe_to_repeat(), &[Err(Failed(verdict))]).await;
+        stop(policy, Op::unsafe_to_repeat(), &[Err(Failed(verdict))]).await;
     }
 }
 
@@ -98,10 +98,6 @@ impl Service {
 
     pub(crate) fn sends(&self) -> Vec<Instant> {
         self.0.lock().unwrap().sends.clone()
-    }
-
-    pub(crate) fn open(&self) -> usize {
-        self.0.lock().unwrap().open
     }
 
     pub(crate) fn most_open(&self) -> usize {
