@@ -1,6 +1,6 @@
-use super::{error::Cause, error::EvalError, json};
+use super::{error::EvalError, json};
 use minijinja::value::{Value, ValueKind};
-use std::{borrow::Cow, sync::Arc};
+use std::borrow::Cow;
 
 /// A value as a CSV field or an SQL column holds it.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,8 +35,8 @@ pub fn to_cell(value: &Value) -> Result<Scalar<'_>, EvalError> {
         ValueKind::Number => {
             let number = f64::try_from(value.clone()).unwrap_or(f64::NAN);
             if !number.is_finite() {
-                let cause = Cause::new(format!("the number {number} cannot be written"));
-                return Err(EvalError::new(&Arc::from(""), cause));
+                let message = format!("the number {number} cannot be written");
+                return Err(EvalError::new(message));
             }
             Scalar::Real(number)
         }

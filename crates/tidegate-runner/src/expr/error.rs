@@ -54,7 +54,16 @@ pub struct EvalError {
 }
 
 impl EvalError {
-    pub(crate) fn new(expression: &Arc<str>, cause: Cause) -> Self {
+    /// An error that no single expression has made.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            help: None,
+            expression: Arc::from(""),
+        }
+    }
+
+    pub(crate) fn of(expression: &Arc<str>, cause: Cause) -> Self {
         Self {
             message: cause.message,
             help: cause.help,

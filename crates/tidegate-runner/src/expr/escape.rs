@@ -18,8 +18,14 @@ pub enum Position {
     FileName,
 }
 
-/// Appends `text` with everything but unreserved characters (`A-Z a-z 0-9 - . _ ~`) percent-encoded.
-pub fn percent_encode(text: &str, out: &mut String) {
+/// Appends `text` as a name or value of a query: everything but unreserved characters (`A-Z a-z 0-9 - . _ ~`) is
+/// percent-encoded, as in [`Position::Query`].
+pub fn encode_query(out: &mut String, text: &str) {
+    percent_encode(text, out);
+}
+
+/// Appends `text` with everything but unreserved characters percent-encoded.
+pub(super) fn percent_encode(text: &str, out: &mut String) {
     encode_bytes(text, out, |byte| {
         byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
     });
@@ -72,7 +78,9 @@ pub(super) fn plain_text(name: &str, value: &Value) -> Result<String, Cause> {
     match value.kind() {
         ValueKind::String => Ok(value.as_str().unwrap_or_default().to_owned()),
         ValueKind::Bool => Ok(value.is_true().to_string()),
-        ValueKind::Number if value.is_integer() => Ok(value.to_string()),
+        ValueKind::Number if value.is_integer() => Ok(value
+            .as_i64()
+            .map_or_else(|| value.to_string(), |number| number.to_string())),
         ValueKind::Number => {
             let number = f64::try_from(value.clone()).unwrap_or(f64::NAN);
             if number.is_finite() {

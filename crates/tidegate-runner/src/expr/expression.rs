@@ -189,7 +189,7 @@ impl Expr {
     pub(super) fn error(&self, names: &dyn Names, cause: Cause) -> EvalError {
         let message = names.redact(&cause.message).into_owned();
         let help = cause.help.map(|help| names.redact(&help).into_owned());
-        EvalError::new(&self.source, Cause { message, help })
+        EvalError::of(&self.source, Cause { message, help })
     }
 
     /// Finds the path that is missing: the interpreter knows only that something is.

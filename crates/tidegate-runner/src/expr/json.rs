@@ -2,7 +2,7 @@
 
 use super::error::{Cause, EvalError};
 use minijinja::value::{Value, ValueKind};
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, fmt, io::Write as _};
 
 /// Longest key in bytes of JSON.
 pub const MAX_KEY_BYTES: usize = 1024;
@@ -140,16 +140,14 @@ fn is_big_integer(token: &[u8]) -> bool {
 ///
 /// Undefined values, NaN and infinity, bytes, and maps with keys that are neither text, number nor boolean.
 pub fn to_json(value: &Value, out: &mut Vec<u8>) -> Result<(), EvalError> {
-    write(value, out).map_err(|cause| EvalError::new(&Arc::from(""), cause))
+    write(value, out).map_err(|cause| EvalError::new(cause.message))
 }
 
 pub(super) fn write(value: &Value, out: &mut Vec<u8>) -> Result<(), Cause> {
     match value.kind() {
         ValueKind::None => out.extend_from_slice(b"null"),
         ValueKind::Bool => out.extend_from_slice(if value.is_true() { b"true" } else { b"false" }),
-        ValueKind::Number if value.is_integer() => {
-            out.extend_from_slice(value.to_string().as_bytes())
-        }
+        ValueKind::Number if value.is_integer() => write_integer(value, out),
         ValueKind::Number => match f64::try_from(value.clone())
             .ok()
             .and_then(serde_json::Number::from_f64)
@@ -171,6 +169,15 @@ pub(super) fn write(value: &Value, out: &mut Vec<u8>) -> Result<(), Cause> {
     Ok(())
 }
 
+/// Appends an integer of any size.
+pub(super) fn write_integer(value: &Value, out: &mut Vec<u8>) {
+    match value.as_i64() {
+        Some(number) => write!(out, "{number}"),
+        None => write!(out, "{value}"),
+    }
+    .expect("a number can always be written to memory");
+}
+
 pub(super) fn write_string(text: &str, out: &mut Vec<u8>) {
     serde_json::to_writer(out, text).expect("a text can always be written to memory");
 }
@@ -188,8 +195,11 @@ fn write_list(value: &Value, out: &mut Vec<u8>) -> Result<(), Cause> {
 }
 
 fn write_map(value: &Value, out: &mut Vec<u8>) -> Result<(), Cause> {
+    let pairs = value.as_object().and_then(|map| map.try_iter_pairs());
+    let pairs =
+        pairs.ok_or_else(|| Cause::new("the value cannot be listed, so it cannot be JSON"))?;
     out.push(b'{');
-    for (index, key) in items(value)?.enumerate() {
+    for (index, (key, item)) in pairs.enumerate() {
         if index > 0 {
             out.push(b',');
         }
@@ -203,7 +213,7 @@ fn write_map(value: &Value, out: &mut Vec<u8>) -> Result<(), Cause> {
             }
         }
         out.push(b':');
-        write(&value.get_item(&key).unwrap_or_default(), out)?;
+        write(&item, out)?;
     }
     out.push(b'}');
     Ok(())

@@ -20,6 +20,12 @@ pub struct Mentions {
 }
 
 impl Mentions {
+    /// Whether the value is the same for all records of a run: nothing but `env`, `vars` and `run` is mentioned.
+    pub fn is_fixed(&self) -> bool {
+        let is_fixed = |name: &String| matches!(name.as_str(), "env" | "vars" | "run");
+        self.names.is_empty() && self.reserved.iter().all(is_fixed)
+    }
+
     /// Adds everything that `other` mentions.
     pub fn merge(&mut self, other: &Self) {
         let sets = [

@@ -35,7 +35,7 @@ mod views;
 
 pub use cell::{Scalar, to_cell};
 pub use error::{EvalError, ExprFault};
-pub use escape::{Position, percent_encode};
+pub use escape::{Position, encode_query};
 pub use expression::Expr;
 pub use mentions::Mentions;
 pub use scope::{Globals, RESERVED, RunInfo, Scope, StepValue};

@@ -168,13 +168,13 @@ impl Scope {
         }
     }
 
-    /// The scope of an attempt that is about to leave: `request.host`, `request.time` (RFC 3339) and `request.body`.
+    /// The scope of an attempt that is about to leave: `request.host`, `request.time` (RFC 3339) and `request.body`, the bytes as text.
     #[must_use]
-    pub fn with_request(&self, host: &str, time: &str, body: Value) -> Self {
+    pub fn with_request(&self, host: &str, time: &str, body: &str) -> Self {
         let request = Value::from_pairs([
             ("host", Value::from(host)),
             ("time", Value::from(time)),
-            ("body", body),
+            ("body", Value::from(body)),
         ]);
         Self {
             inner: Arc::new(Inner {
@@ -182,6 +182,15 @@ impl Scope {
                 ..Inner::clone(&self.inner)
             }),
         }
+    }
+
+    /// What step `index` left under its name; none if it has not run or was skipped.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such step.
+    pub fn step_body(&self, index: usize) -> Value {
+        self.inner.shared.step_body(index)
     }
 
     /// The record.
@@ -217,6 +226,15 @@ impl Names for Scope {
     }
 }
 
+impl Shared {
+    fn step_body(&self, index: usize) -> Value {
+        match self.steps[index].get() {
+            Some(step) => step.body.clone(),
+            None => Value::from(()),
+        }
+    }
+}
+
 impl Inner {
     fn lookup(&self, name: &str) -> Option<Value> {
         let shared = &self.shared;
@@ -232,12 +250,7 @@ impl Inner {
             "request" => self.request.clone(),
             "message" | "cursor" | "response" => None,
             _ => match shared.globals.step_index.get(name) {
-                // A step that has not run, or was skipped, is none.
-                Some(&index) => Some(
-                    shared.steps[index]
-                        .get()
-                        .map_or_else(|| Value::from(()), |step| step.body.clone()),
-                ),
+                Some(&index) => Some(shared.step_body(index)),
                 None => field(&shared.record, name),
             },
         }

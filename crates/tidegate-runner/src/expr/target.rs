@@ -1,6 +1,6 @@
 use super::{
     error::{Cause, EvalError, ExprFault},
-    escape::Position,
+    escape::{Position, percent_encode},
     expression::Expr,
     mentions::Mentions,
     scope::Scope,
@@ -225,7 +225,7 @@ fn check_literal(literal: &str, offset: usize) -> Result<(), ExprFault> {
             .help("write %23 for the character itself"));
     }
     let mut encoded = String::new();
-    super::percent_encode(c.encode_utf8(&mut [0; 4]), &mut encoded);
+    percent_encode(c.encode_utf8(&mut [0; 4]), &mut encoded);
     Err(
         ExprFault::new(at, format!("`{}` cannot stand in a URL", c.escape_debug()))
             .help(format!("write {encoded}")),

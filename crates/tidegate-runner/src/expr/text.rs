@@ -220,7 +220,7 @@ fn next_mark(source: &str, from: usize) -> Result<Option<usize>, ExprFault> {
 /// An error that is not the fault of one expression, or of `expression` in its place.
 pub(super) fn whole_error(expression: &str, scope: &Scope, cause: Cause) -> EvalError {
     let message = scope.redact(&cause.message).into_owned();
-    EvalError::new(
+    EvalError::of(
         &Arc::from(expression),
         Cause {
             message,

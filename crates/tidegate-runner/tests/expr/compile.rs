@@ -1,7 +1,8 @@
 //! Faults that are found before anything runs, and what is known about an expression.
 
 use super::check::fault_of;
-use tidegate_runner::expr::{Expr, Position, Text};
+use proptest::prelude::*;
+use tidegate_runner::expr::{Expr, Position, Target, Text};
 
 #[test]
 fn env_is_read_by_a_literal_name_only() {
@@ -131,7 +132,7 @@ fn mentions_tell_names_steps_env_and_fields_apart() {
 }
 
 #[test]
-fn text_compared_with_a_number_is_found_for_columns_that_are_text() {
+fn operators_that_mistake_text_are_found_for_columns_that_are_text() {
     let is_text = |field: &str| field == "age";
     let fault = |source: &str| {
         Expr::compile(source)
@@ -144,6 +145,8 @@ fn text_compared_with_a_number_is_found_for_columns_that_are_text() {
         "id == 1 and age <= -3",
         "record.age >= 1.5",
         "not age == 7",
+        "age * 2",
+        "'yes' if age else 'no'",
     ] {
         assert!(fault(source).is_some(), "{source}");
     }
@@ -159,4 +162,108 @@ fn text_compared_with_a_number_is_found_for_columns_that_are_text() {
         assert_eq!(fault(source), None, "{source}");
     }
     assert_eq!(fault("id == 1 and age > 18").unwrap().at, 12..15);
+}
+
+#[test]
+fn a_text_is_fixed_when_no_record_has_a_part_in_it() {
+    let fixed = |source: &str| Expr::compile(source).unwrap().mentions().is_fixed();
+    assert!(fixed("1") && fixed("env.A ~ vars.b ~ run.id"));
+    assert!(!fixed("id") && !fixed("record | tojson") && !fixed("item") && !fixed("request.host"));
+}
+
+/// Sources that are nearly expressions, which random text never is.
+fn any_source() -> impl Strategy<Value = String> {
+    let words = [
+        "a",
+        "user",
+        "env",
+        "env.A",
+        "steps",
+        "steps.geo",
+        "record",
+        "item",
+        "in",
+        "if",
+        "else",
+        "not",
+        "is",
+        "and",
+        "or",
+        "none",
+        "null",
+        "true",
+        "1",
+        "2.5",
+        "1e400",
+        "'t'",
+        "\"é\"",
+        "|",
+        "default",
+        "map",
+        "sum",
+        "tojson",
+        "url",
+        "(",
+        ")",
+        "[",
+        "]",
+        "{",
+        "}",
+        "{{",
+        "}}",
+        "{%",
+        ".",
+        ",",
+        ":",
+        "=",
+        "==",
+        "<",
+        "*",
+        "**",
+        "~",
+        "-",
+        "range",
+        "odd",
+        "é",
+        "/",
+        "?",
+        "#",
+        "'",
+        "\\",
+        " ",
+        "\n",
+    ];
+    prop::collection::vec(prop::sample::select(words.to_vec()), 0..12)
+        .prop_map(|words| words.join(" "))
+}
+
+proptest! {
+    #[test]
+    fn no_source_makes_the_compiler_panic(source in prop_oneof![any_source(), any::<String>()]) {
+        let scope = super::check::scope(r#"{"a":[1,"x",null]}"#);
+        if let Ok(expr) = Expr::compile(&source) {
+            let _value = expr.eval(&scope);
+            let _fault = expr.compares_text_with_number(&|_| true);
+        }
+        if let Ok(text) = Text::compile(&source, Position::Header) {
+            let _text = text.render(&scope);
+        }
+        for source in [format!("/x/{{{{ {source} }}}}?y={source}"), source] {
+            match Target::compile(&source) {
+                Ok(target) => drop(target.render(&scope)),
+                Err(fault) => prop_assert!(source.get(fault.at.clone()).is_some(), "{:?} in {:?}", fault, source),
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_a_value_has_nothing_undefined_in_it(source in any_source()) {
+        if let Ok(value) = Expr::compile(&source).map(|expr| expr.eval(&super::check::scope(r#"{"a":[1,{"b":2}]}"#)))
+            && let Ok(value) = value
+        {
+            let mut out = Vec::new();
+            let written = tidegate_runner::expr::json::to_json(&value, &mut out);
+            prop_assert!(!written.is_err_and(|error| error.message.contains("undefined")), "{}", source);
+        }
+    }
 }

@@ -82,7 +82,7 @@ fn a_result_is_seen_by_scopes_made_before_it() {
 
 #[test]
 fn the_request_is_within_reach_of_its_headers() {
-    let scope = scope("{}").with_request("h.example", "2026-01-01T00:00:00Z", value(r#""b""#));
+    let scope = scope("{}").with_request("h.example", "2026-01-01T00:00:00Z", "b");
     assert_eq!(
         shown(&eval("request.host ~ request.time ~ request.body", &scope).unwrap()),
         r#""h.example2026-01-01T00:00:00Zb""#
