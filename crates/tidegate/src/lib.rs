@@ -34,6 +34,7 @@ pub mod offload;
 pub mod policy;
 pub mod root;
 pub mod scope;
+pub mod stream;
 
 pub use cancel::{
     Failure, Fault, Orphan, Panic, Reason, ScopeId, Signal, What, cancelled, deadline, grace_left,

@@ -1,0 +1,236 @@
+//! From a plan to a running engine.
+
+use super::{Live, RunError, run::Engine};
+use crate::{
+    call::{Service, Work},
+    expr::{Globals, RunInfo},
+    journal::{Begin, FlowState, Mark, Phase, Settled, SourceMark, now, run_name},
+    output::{self, Manner, Shape, Writer},
+    plan::{Plan, Rerun},
+    record::{self, Matching, Reader},
+    report::Report,
+};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use tidegate::{Opts, ScopeError, scope, stream::Drain};
+use tidegate_sql::Access;
+use tokio::sync::mpsc;
+
+/// Batches of records between the reader's thread and the engine.
+const FEED: usize = 2;
+
+/// Which records a run works on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Which {
+    /// Those of the source, after the dead letters that are marked for retry.
+    #[default]
+    All,
+    /// Only the dead letters that are marked for retry.
+    Marked,
+}
+
+/// The flags of `run`.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Work on at most this many records.
+    pub limit: Option<u64>,
+    /// Forget the journal, move file outputs aside, start over.
+    pub fresh: bool,
+    /// Go on although the flow means something else.
+    pub accept_flow_change: bool,
+    /// The folder of the journal, unless the sink holds it; default `.tidegate` beside the flow file.
+    pub state: Option<PathBuf>,
+    /// How long started work may take to finish once the run is to stop; default 10 s.
+    pub grace: Duration,
+    /// Which records.
+    pub which: Which,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            limit: None,
+            fresh: false,
+            accept_flow_change: false,
+            state: None,
+            grace: Duration::from_secs(10),
+            which: Which::All,
+        }
+    }
+}
+
+pub(super) async fn run(plan: Arc<Plan>, options: Options, live: Arc<Live>) -> Result<Report, RunError> {
+    if plan.steps.len() > 64 {
+        return Err(RunError::TooManySteps(plan.steps.len()));
+    }
+    let stop_reading = Arc::new(AtomicBool::new(false));
+    // Opened once for its columns, which the sink needs before the journal says where reading goes on.
+    let columns = match options.which {
+        _ if record::has_columns(&plan) => record::Opened::open(&plan, Mark::default(), &stop_reading)?.columns().to_vec(),
+        _ => Vec::new(),
+    };
+    let shape = Shape::new(&plan, &columns);
+    let place = output::place(&plan, options.state.as_deref());
+    let manner = Manner { fresh: options.fresh, accept_flow_change: options.accept_flow_change };
+    let mut opened = output::open(&plan, &shape, &place, manner)?;
+    for note in opened.notes.drain(..) {
+        live.note(note);
+    }
+    if !opened.exactly_once && plan.sink.is_some() {
+        live.note("the output cannot be cut back: after a crash some rows come twice".to_owned());
+    }
+    let fingerprint = record::fingerprint(&plan);
+    let start = Start::find(&plan, &opened.state, fingerprint.as_ref());
+    if let Some(note) = &start.note {
+        live.note(note.clone());
+    }
+    // A finished flow that runs again is a new run; an unfinished one keeps its name and its start.
+    let again = (opened.state.phase == Phase::Finished).then(|| (run_name(), now()));
+    let begin = Begin {
+        meaning: plan.meaning,
+        source: fingerprint.as_ref(),
+        dead_file: plan.dead_letter.is_some() || opened.state.dead_file,
+        count_anew: start.anew,
+        new_run: again.as_ref().map(|(run, started)| (run.as_str(), started.as_str())),
+    };
+    opened.journal.begin(&mut opened.connection, &begin)?;
+    if let Some((run, started)) = again {
+        opened.state.run = run;
+        opened.state.started = started;
+    }
+    let state = opened.state.clone();
+    let globals = Arc::new(Globals::new(
+        plan.steps.iter().map(|step| step.name.clone()).collect(),
+        plan.env.clone(),
+        plan.vars.clone(),
+        RunInfo { id: state.run.clone(), started: state.started.clone() },
+    ));
+    let waiting = plan.records.in_flight.saturating_mul(plan.widest_fan_out());
+    let services =
+        plan.services.iter().map(|service| Service::new(service, &globals, waiting)).collect::<Result<Vec<_>, _>>()?;
+    live.set_services(
+        plan.services
+            .iter()
+            .zip(&services)
+            .map(|(plan, service)| (plan.name.clone(), plan.rate_text.clone(), plan.in_flight, service.policy.clone()))
+            .collect(),
+    );
+    let work = Arc::new(Work {
+        plan: plan.clone(),
+        globals: globals.clone(),
+        services,
+        shape,
+        journal: state.journal,
+        drain: Drain::new(),
+    });
+    let source = match options.which {
+        Which::All => Some(record::Opened::open(&plan, start.mark, &stop_reading)?),
+        Which::Marked => None,
+    };
+    if let Some(size) = fingerprint.as_ref().filter(|_| options.which == Which::All && !record::is_compressed(&plan)).map(|mark| mark.size) {
+        live.total_bytes.get_or_init(|| size);
+    }
+    live.first_byte.store(start.mark.offset, Relaxed);
+    live.read_bytes.store(start.mark.offset, Relaxed);
+    let (feed, incoming) = mpsc::channel(FEED);
+    let reader = Reader {
+        plan: plan.clone(),
+        globals,
+        source,
+        matching: start.matching,
+        position: start.position,
+        after: start.mark,
+        connection: tidegate_sql::open(&place.database, Access::ReadOnly)?,
+        journal: opened.journal,
+        feed,
+    };
+    let (writer, write) = Writer::new(opened);
+    let settled = if start.anew { Settled::default() } else { state.settled.clone() };
+    live.skipped.store(start.skipped, Relaxed);
+    let engine = Engine::new(work, options.clone(), live, &state, settled, start.mark, fingerprint, incoming, writer, stop_reading);
+    let most = plan.records.in_flight + 8;
+    let opts = Opts::named("flow").max_children(most).grace(options.grace);
+    let ended = scope(opts, async move |scope: &tidegate::Scope<RunError>| {
+        let started = |thread: &str| RunError::Internal(format!("the {thread} could not be started"));
+        let writing = scope.spawn_thread("writer", move |_| {
+            write();
+            Ok(())
+        });
+        // The scope waits for its threads; there is no value to await.
+        drop(writing.map_err(|_| started("writer"))?);
+        let reading = scope.spawn_thread("reader", move |_| {
+            reader.run();
+            Ok(())
+        });
+        drop(reading.map_err(|_| started("reader"))?);
+        engine.run(scope).await
+    })
+    .await;
+    ended.map_err(|error| match error {
+        ScopeError::Failed(failures) => match failures.first.what {
+            tidegate::What::Error(error) => error,
+            what => RunError::Internal(format!("a bug in tidegate: {what:?}")),
+        },
+        other => RunError::Internal(format!("the run was cut short: {other}")),
+    })
+}
+
+/// Where and how reading begins.
+struct Start {
+    mark: Mark,
+    /// The position of the first record that is read.
+    position: u64,
+    matching: Matching,
+    /// Positions are counted anew.
+    anew: bool,
+    /// Records settled by an earlier run that are not met again.
+    skipped: u64,
+    note: Option<String>,
+}
+
+impl Start {
+    fn find(plan: &Plan, state: &FlowState, now: Option<&SourceMark>) -> Start {
+        let settled = state.settled.count();
+        let nothing_known = settled == 0 && state.done + state.dead == 0;
+        let same = match (&state.source, now) {
+            (Some(known), Some(now)) => record::is_same(plan, known, now, state.mark),
+            _ => false,
+        };
+        if nothing_known || same {
+            return Start {
+                mark: if record::can_seek(plan) { state.mark } else { Mark::default() },
+                position: if record::can_seek(plan) { state.settled.mark() } else { 0 },
+                matching: Matching::Position(state.settled.clone()),
+                anew: false,
+                skipped: settled,
+                note: None,
+            };
+        }
+        let note = (now.is_some() && state.source.is_some()).then(|| {
+            "the input has changed since the last run: records are matched by their key; finished ones are not done again".to_owned()
+        });
+        Start { mark: Mark::default(), position: 0, matching: Matching::Identity, anew: true, skipped: 0, note }
+    }
+}
+
+impl Plan {
+    /// Most calls that one record can have open at once.
+    fn widest_fan_out(&self) -> usize {
+        let calls = |step: &crate::plan::StepPlan| match &step.each {
+            Some(_) => self.services[step.service].in_flight.max(1),
+            None => 1,
+        };
+        self.steps.iter().map(calls).sum::<usize>().max(1)
+    }
+
+    /// Whether a finished flow starts over.
+    pub fn starts_over(&self) -> bool {
+        self.rerun == Rerun::All
+    }
+}

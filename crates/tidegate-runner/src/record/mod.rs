@@ -1,0 +1,11 @@
+//! Records: from the bytes of a source to something with a key, an identity and names.
+
+mod feed;
+mod index;
+mod reader;
+mod source;
+
+pub(crate) use feed::{Bad, Batch, Fed, Passed, Record};
+pub(crate) use reader::{Matching, Reader, ReaderError};
+pub(crate) use source::{Opened, can_seek, fingerprint, has_columns, is_compressed, is_same, tail_hash};
+pub use source::SourceError;

@@ -1,0 +1,307 @@
+//! The thread that reads the source: keeps parsing, keys and filters away from the I/O thread.
+
+use super::{
+    Bad, Batch, Fed, Opened, Passed, Record, SourceError,
+    index::{Counting, Index},
+    source::{Body, Piece},
+};
+use crate::{
+    expr::{Globals, Scope, json},
+    journal::{DeadState, Identity, Journal, JournalError, Mark, Settled, StoredDead},
+    plan::{self, Duplicates, Plan},
+};
+use bytes::Bytes;
+use http::Method;
+use minijinja::Value;
+use rusqlite::Connection;
+use std::{mem, sync::Arc};
+use tokio::sync::mpsc::{self, error::TrySendError};
+
+/// Records that travel together; fewer when the engine waits for them.
+const BATCH: usize = 64;
+/// Bytes that travel together, unless one record alone is larger.
+const BATCH_BYTES: usize = 128 * 1024;
+
+/// How records that an earlier run has settled are recognized.
+#[derive(Debug)]
+pub(crate) enum Matching {
+    /// The source is unchanged: by position. These are settled.
+    Position(Settled),
+    /// It is another one: by identity.
+    Identity,
+}
+
+/// Why reading has stopped before the end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum ReaderError {
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// What the thread needs.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) globals: Arc<Globals>,
+    /// None: only the dead letters that are marked for retry.
+    pub(crate) source: Option<Opened>,
+    pub(crate) matching: Matching,
+    /// The position of the source's next record.
+    pub(crate) position: u64,
+    pub(crate) after: Mark,
+    /// A connection of its own to the journal, to read from.
+    pub(crate) connection: Connection,
+    pub(crate) journal: Journal,
+    pub(crate) feed: mpsc::Sender<Result<Batch, ReaderError>>,
+}
+
+impl Reader {
+    /// Reads to the end, or until nobody takes the records any more.
+    pub(crate) fn run(mut self) {
+        let mut out = Outgoing { feed: self.feed.clone(), items: Vec::new(), bytes: 0, after: self.after };
+        if let Err(Stop::Failed(error)) = self.read(&mut out) {
+            // If nobody listens the run has ended for another reason, which is told instead.
+            drop(self.feed.blocking_send(Err(error)));
+        }
+    }
+
+    fn read(&mut self, out: &mut Outgoing) -> Result<(), Stop> {
+        self.retries(out)?;
+        let Some(mut source) = self.source.take() else { return out.flush() };
+        let index = self.index()?;
+        while let Some(piece) = source.next().map_err(ReaderError::from)? {
+            let position = self.position;
+            self.position += 1;
+            let after = piece.after;
+            if let Matching::Position(settled) = &self.matching
+                && settled.contains(position)
+            {
+                out.after = after;
+                continue;
+            }
+            let fed = self.judge(&source, piece, position, index.as_ref())?;
+            out.push(fed, after)?;
+        }
+        out.flush()
+    }
+
+    /// An index is kept only where something asks which occurrence a record is.
+    fn index(&self) -> Result<Option<Index>, JournalError> {
+        let sends_keys = |step: &plan::StepPlan| {
+            let plan::CallPlan::Http { method, .. } = &step.call;
+            matches!(*method, Method::POST | Method::PATCH)
+        };
+        let counting = match self.matching {
+            Matching::Identity => Counting::FromStart,
+            Matching::Position(_) => Counting::AfterFinished,
+        };
+        let needed = counting == Counting::FromStart
+            || self.plan.source.duplicates != Duplicates::Run
+            || self.plan.steps.iter().any(sends_keys);
+        needed.then(|| Index::build(self.journal.finished(&self.connection), counting)).transpose()
+    }
+
+    /// The dead letters that `dead retry` has marked come first.
+    fn retries(&self, out: &mut Outgoing) -> Result<(), Stop> {
+        let mut stopped = None;
+        self.journal.each_dead(&self.connection, Some(DeadState::Retry), |dead| {
+            if stopped.is_none() {
+                stopped = out.push(self.retry(dead), out.after).err();
+            }
+            Ok(())
+        })?;
+        stopped.map_or(Ok(()), Err)
+    }
+
+    fn retry(&self, dead: StoredDead) -> Fed {
+        let raw = Bytes::from(dead.record);
+        let start = Mark { offset: 0, line: dead.letter.line.unwrap_or(0) };
+        let identity = dead.identity.unwrap_or_else(|| hash(b'c', &raw));
+        let made = object(&raw).and_then(|value| Ok((self.key(&value)?, value)));
+        match made {
+            Ok((key, value)) => Fed::Record(Box::new(Record {
+                position: dead.position,
+                start,
+                value,
+                raw,
+                key,
+                identity,
+                // Positions differ where identities are equal, and stay the same from run to run.
+                occurrence: u64::MAX - dead.position,
+                generation: dead.generation,
+                retry_of: Some(dead.id),
+            })),
+            Err(cause) => Fed::Bad(Box::new(Bad {
+                position: dead.position,
+                start,
+                cause,
+                raw,
+                template: false,
+                provisional: false,
+                identity,
+                retry_of: Some(dead.id),
+                generation: dead.generation,
+            })),
+        }
+    }
+
+    fn judge(&self, source: &Opened, piece: Piece, position: u64, index: Option<&Index>) -> Result<Fed, JournalError> {
+        let Piece { start, unterminated, body, .. } = piece;
+        let as_it_stood = match &body {
+            Body::Line(line) => line.clone(),
+            Body::Row(row) => row.bytes.clone(),
+            Body::Bad { head, .. } => head.clone(),
+            Body::Cells(_) => Bytes::new(),
+        };
+        let is_line = matches!(body, Body::Line(_));
+        let bad = |cause: String, raw: Bytes, provisional: bool| {
+            let identity = hash(b'c', &raw);
+            let template = cause.starts_with("key: ") || cause.starts_with("where: ");
+            Bad { position, start, cause, raw, template, provisional, identity, retry_of: None, generation: 0 }
+        };
+        let finished = |identity: &Identity| index.map(|index| index.meet(identity)).transpose();
+        let give_bad = |bad: Bad| -> Result<Fed, JournalError> {
+            let by_identity = matches!(self.matching, Matching::Identity);
+            if by_identity && !bad.provisional && finished(&bad.identity)?.is_some_and(|seen| seen.finished) {
+                return Ok(Fed::Passed { position, start, why: Passed::Finished });
+            }
+            Ok(Fed::Bad(Box::new(bad)))
+        };
+        let read = source.json(body).and_then(|raw| object(&raw).map(|value| (raw, value)));
+        let (raw, value) = match read {
+            Ok(read) => read,
+            Err(cause) => return give_bad(bad(cause, as_it_stood, unterminated)),
+        };
+        if let Some(filter) = &self.plan.source.filter {
+            match filter.eval_condition(&Scope::new(&self.globals, value.clone())) {
+                Ok(true) => {}
+                Ok(false) => return Ok(Fed::Passed { position, start, why: Passed::Filtered }),
+                Err(error) => return give_bad(bad(format!("where: {error}"), raw, false)),
+            }
+        }
+        let key = match self.key(&value) {
+            Ok(key) => key,
+            Err(cause) => return give_bad(bad(cause, raw, false)),
+        };
+        let identity = match &key {
+            Some(key) => hash(b'k', key.as_bytes()),
+            None if is_line => hash(b'c', &as_it_stood),
+            None => hash(b'c', &raw),
+        };
+        let mut occurrence = 0;
+        if let Some(seen) = finished(&identity)? {
+            occurrence = seen.occurrence;
+            if seen.finished {
+                return Ok(Fed::Passed { position, start, why: Passed::Finished });
+            }
+            match self.plan.source.duplicates {
+                Duplicates::Run => {}
+                Duplicates::Skip if occurrence > 1 => return Ok(Fed::Passed { position, start, why: Passed::Filtered }),
+                Duplicates::Dead if occurrence > 1 => {
+                    let cause = format!("the key is the same as that of {} records before it (`duplicates: dead`)", occurrence - 1);
+                    return Ok(Fed::Bad(Box::new(bad(cause, raw, false))));
+                }
+                Duplicates::Skip | Duplicates::Dead => {}
+            }
+        }
+        Ok(Fed::Record(Box::new(Record {
+            position,
+            start,
+            value,
+            raw,
+            key,
+            identity,
+            occurrence,
+            generation: 0,
+            retry_of: None,
+        })))
+    }
+
+    /// The key as canonical JSON; none where the flow names no key.
+    fn key(&self, value: &Value) -> Result<Option<Box<str>>, String> {
+        let scope = || Scope::new(&self.globals, value.clone());
+        let key = match &self.plan.source.key {
+            plan::Identity::Content => return Ok(None),
+            plan::Identity::Key(expression) => expression.eval(&scope()),
+            plan::Identity::Keys(expressions) => {
+                let scope = scope();
+                expressions.iter().map(|expression| expression.eval(&scope)).collect::<Result<Vec<_>, _>>().map(Value::from)
+            }
+        };
+        let key = key.map_err(|error| format!("key: {error}"))?;
+        json::key_json(&key).map(|key| Some(key.into())).map_err(|error| format!("key: {error}"))
+    }
+}
+
+fn object(raw: &Bytes) -> Result<Value, String> {
+    let value = json::parse(raw).map_err(|error| format!("not JSON: {error}"))?;
+    if crate::output::is_object(&value) { Ok(value) } else { Err("not a JSON object".to_owned()) }
+}
+
+fn hash(kind: u8, bytes: &[u8]) -> Identity {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&[kind]).update(bytes);
+    let mut identity = [0; 16];
+    identity.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    identity
+}
+
+enum Stop {
+    /// Nobody takes the records any more.
+    Unwanted,
+    Failed(ReaderError),
+}
+
+impl From<ReaderError> for Stop {
+    fn from(error: ReaderError) -> Self {
+        Stop::Failed(error)
+    }
+}
+
+impl From<JournalError> for Stop {
+    fn from(error: JournalError) -> Self {
+        Stop::Failed(error.into())
+    }
+}
+
+/// Sends what there is as soon as there is room, and gathers more while there is none: a slow pipe is not held back, a fast
+/// file travels in large batches.
+struct Outgoing {
+    feed: mpsc::Sender<Result<Batch, ReaderError>>,
+    items: Vec<Fed>,
+    bytes: usize,
+    after: Mark,
+}
+
+impl Outgoing {
+    fn push(&mut self, fed: Fed, after: Mark) -> Result<(), Stop> {
+        self.after = after;
+        self.bytes += match &fed {
+            Fed::Record(record) => record.weight(),
+            Fed::Bad(bad) => bad.raw.len(),
+            Fed::Passed { .. } => 0,
+        };
+        self.items.push(fed);
+        if self.items.len() >= BATCH || self.bytes >= BATCH_BYTES {
+            return self.flush();
+        }
+        match self.feed.try_reserve() {
+            Ok(permit) => {
+                self.bytes = 0;
+                permit.send(Ok(Batch { items: mem::take(&mut self.items), after: self.after }));
+                Ok(())
+            }
+            Err(TrySendError::Full(())) => Ok(()),
+            Err(TrySendError::Closed(())) => Err(Stop::Unwanted),
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), Stop> {
+        self.bytes = 0;
+        let batch = Batch { items: mem::take(&mut self.items), after: self.after };
+        self.feed.blocking_send(Ok(batch)).map_err(|_| Stop::Unwanted)
+    }
+}
