@@ -2,7 +2,7 @@ use super::{
     analysis::{Analysis, PathUse},
     answer::Answer,
     error::{Cause, EvalError, ExprFault},
-    filters, guards, list_filters,
+    filters, guards,
     mentions::Mentions,
     path::{Path, describe},
     predicates,
@@ -18,12 +18,10 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-/// Nothing of the interpreter's own: its filters let undefined values and nulls through.
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::empty();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     filters::add_to(&mut environment);
-    list_filters::add_to(&mut environment);
     guards::add_to(&mut environment);
     predicates::add_to(&mut environment);
     environment

@@ -1,6 +1,7 @@
 use super::{
     error::{Cause, near},
-    scope::{Names, RESERVED, keys},
+    globals::RESERVED,
+    scope::{Names, keys},
 };
 use minijinja::value::{Value, ValueKind};
 use std::fmt;

@@ -2,6 +2,7 @@ use super::{
     error::{Cause, EvalError, ExprFault},
     escape::{Position, percent_encode},
     expression::Expr,
+    filters::check_url,
     mentions::Mentions,
     scope::Scope,
     text::{Part, append, mentions_of, split, whole_error},
@@ -121,6 +122,8 @@ impl Target {
         match &self.shape {
             Shape::Url(expr) => {
                 let url = expr.eval(scope)?;
+                // `url` may stand in a branch that was not taken: `a if b else c | url`.
+                check_url(&url).map_err(|cause| expr.error(scope, cause))?;
                 Ok(TargetValue::Url(
                     url.as_str().unwrap_or_default().to_owned(),
                 ))

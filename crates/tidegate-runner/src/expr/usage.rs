@@ -1,8 +1,8 @@
 use super::{
     analysis::{Analysis, PathUse},
     error::ExprFault,
+    globals::RESERVED,
     path::Segment,
-    scope::RESERVED,
     tokens::Token,
 };
 

@@ -1,6 +1,6 @@
 //! Reserved names that are looked into: `steps`, `steps.NAME` and `env`.
 
-use super::scope::{Globals, Shared};
+use super::{globals::Globals, scope::Shared};
 use minijinja::value::{Enumerator, Object, Value};
 use std::sync::Arc;
 

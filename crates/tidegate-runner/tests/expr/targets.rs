@@ -88,6 +88,7 @@ fn a_query_keeps_its_constant_part_and_encodes_values() {
 fn a_whole_url_stands_alone_behind_its_filter() {
     let target = Target::compile("{{ user.next | url }}").unwrap();
     assert!(target.is_whole_url());
+    assert!(rendered("{{ 'no url' if true else next | url }}", "{}").is_err());
     let scope = scope_with_user("{}", r#"{"next":"https://api.example.com/p?cursor=a%2Fb"}"#);
     assert_eq!(
         target.render(&scope).unwrap(),

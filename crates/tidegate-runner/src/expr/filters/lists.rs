@@ -1,12 +1,9 @@
-//! Filters over lists. None of them passes over an item: one that cannot be used is an error.
-
-use super::filters::{given, mismatch, refuse};
-use super::{escape, scope};
+use super::{given, mismatch, refuse};
+use crate::expr::{escape, scope};
 use minijinja::{
-    Environment, Error, ErrorKind, State,
+    Environment, Error, State,
     value::{Kwargs, Rest, Value, ValueKind},
 };
-use std::cmp::Ordering;
 
 pub(super) fn add_to(environment: &mut Environment<'static>) {
     environment.add_filter("first", |value: &Value| {
@@ -17,15 +14,6 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     });
     environment.add_filter("join", join);
     environment.add_filter("map", map);
-    environment.add_filter("sum", sum);
-    environment.add_filter("min", |value: &Value, by: Kwargs| {
-        extreme("min", value, &by, Ordering::Less)
-    });
-    environment.add_filter("max", |value: &Value, by: Kwargs| {
-        extreme("max", value, &by, Ordering::Greater)
-    });
-    environment.add_filter("sort", sort);
-    environment.add_filter("unique", unique);
     environment.add_filter("list", |value: &Value| {
         items("list", value).map(Value::from)
     });
@@ -42,7 +30,6 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     environment.add_filter("items", entries);
     environment.add_filter("attr", attr);
     environment.add_filter("batch", batch);
-    environment.add_filter("groupby", groupby);
     environment.add_filter(
         "select",
         |state: &mut State<'_, '_>, value: &Value, test: Rest<Value>| {
@@ -70,7 +57,7 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
 }
 
 /// The items of a list, all of them defined.
-fn items(filter: &str, value: &Value) -> Result<Vec<Value>, Error> {
+pub(super) fn items(filter: &str, value: &Value) -> Result<Vec<Value>, Error> {
     given(filter, value)?;
     if !matches!(value.kind(), ValueKind::Seq | ValueKind::Iterable) {
         return Err(mismatch(filter, value));
@@ -135,7 +122,7 @@ fn map(
 }
 
 /// An attribute of an item of a list; `a.b` goes two levels deep. A default also stands in for null.
-fn attribute_of(
+pub(super) fn attribute_of(
     item: &Value,
     name: &str,
     index: usize,
@@ -148,110 +135,8 @@ fn attribute_of(
         (Some(found), Some(default)) if found.is_none() => Ok(default.clone()),
         (Some(found), _) => Ok(found),
         (None, Some(default)) => Ok(default.clone()),
-        (None, None) => Err(Error::new(
-            ErrorKind::InvalidOperation,
-            format!("item {index} has no `{name}`"),
-        )),
+        (None, None) => Err(refuse(format!("item {index} has no `{name}`"))),
     }
-}
-
-fn sum(value: &Value) -> Result<Value, Error> {
-    let items = items("sum", value)?;
-    for (index, item) in items.iter().enumerate() {
-        if item.kind() != ValueKind::Number {
-            let what = super::path::describe(item);
-            return Err(refuse(format!(
-                "item {index} of `sum` is {what}, not a number"
-            )));
-        }
-    }
-    if items.iter().all(Value::is_integer) {
-        let mut total = 0_i128;
-        for item in &items {
-            let next = total.checked_add(i128::try_from(item.clone())?);
-            total = next.ok_or_else(|| refuse("`sum` is too large"))?;
-        }
-        return Ok(i64::try_from(total).map_or_else(|_| Value::from(total), Value::from));
-    }
-    let mut total = 0.0;
-    for item in items {
-        total += f64::try_from(item)?;
-    }
-    Ok(Value::from(total))
-}
-
-/// Items beside what they are ordered by; all of one kind, for text and numbers have no order between them.
-fn ordered_by(filter: &str, value: &Value, options: &Kwargs) -> Result<Vec<(Value, Value)>, Error> {
-    let attribute: Option<&str> = options.get("attribute")?;
-    let mut keyed = Vec::new();
-    for (index, item) in items(filter, value)?.into_iter().enumerate() {
-        let key = attribute.map_or_else(
-            || Ok(item.clone()),
-            |name| attribute_of(&item, name, index, None),
-        )?;
-        let is_ordered = matches!(
-            key.kind(),
-            ValueKind::Number | ValueKind::String | ValueKind::Bool
-        );
-        let is_like_first = keyed
-            .first()
-            .is_none_or(|(first, _): &(Value, Value)| first.kind() == key.kind());
-        if !is_ordered || !is_like_first {
-            return Err(refuse(format!(
-                "`{filter}` cannot order {} at item {index}",
-                super::path::describe(&key)
-            )));
-        }
-        keyed.push((key, item));
-    }
-    Ok(keyed)
-}
-
-fn extreme(
-    filter: &str,
-    value: &Value,
-    options: &Kwargs,
-    wanted: Ordering,
-) -> Result<Value, Error> {
-    let keyed = ordered_by(filter, value, options)?;
-    options.assert_all_used()?;
-    let best = keyed.into_iter().reduce(|best, next| {
-        if next.0.cmp(&best.0) == wanted {
-            next
-        } else {
-            best
-        }
-    });
-    best.map(|(_, item)| item)
-        .ok_or_else(|| refuse(format!("`{filter}` was given an empty list")))
-}
-
-fn sort(value: &Value, options: Kwargs) -> Result<Value, Error> {
-    let reverse: Option<bool> = options.get("reverse")?;
-    let mut keyed = ordered_by("sort", value, &options)?;
-    options.assert_all_used()?;
-    keyed.sort_by(|a, b| {
-        if reverse == Some(true) {
-            b.0.cmp(&a.0)
-        } else {
-            a.0.cmp(&b.0)
-        }
-    });
-    Ok(keyed
-        .into_iter()
-        .map(|(_, item)| item)
-        .collect::<Vec<_>>()
-        .into())
-}
-
-/// The first of all items that are equal, in their order.
-fn unique(value: &Value) -> Result<Value, Error> {
-    let mut seen = std::collections::BTreeSet::new();
-    Ok(items("unique", value)?
-        .into_iter()
-        .filter(|item| seen.insert(item.clone()))
-        .collect::<Vec<_>>()
-        .into())
 }
 
 fn reverse(value: &Value) -> Result<Value, Error> {
@@ -307,24 +192,6 @@ fn batch(value: &Value, size: usize) -> Result<Value, Error> {
         .map(|chunk| Value::from(chunk.to_vec()))
         .collect::<Vec<_>>()
         .into())
-}
-
-/// A list of `{ key, items }`, in the order in which the keys first appear.
-fn groupby(value: &Value, name: &str) -> Result<Value, Error> {
-    let mut groups: Vec<(Value, Vec<Value>)> = Vec::new();
-    let mut places = std::collections::BTreeMap::new();
-    for (index, item) in items("groupby", value)?.into_iter().enumerate() {
-        let key = attribute_of(&item, name, index, None)?;
-        let place = *places.entry(key.clone()).or_insert_with(|| {
-            groups.push((key, Vec::new()));
-            groups.len() - 1
-        });
-        groups[place].1.push(item);
-    }
-    let groups = groups
-        .into_iter()
-        .map(|(key, items)| Value::from_pairs([("key", key), ("items", Value::from(items))]));
-    Ok(groups.collect::<Vec<_>>().into())
 }
 
 /// `select('odd')`, `selectattr('paid')`, `selectattr('kind', 'eq', 'a')`. Without a test the value must be a boolean.
