@@ -65,7 +65,9 @@ impl Path {
             Segment::Index(index) => match value.kind() {
                 ValueKind::Seq => {
                     let length = value.len().unwrap_or(0);
-                    Cause::new(format!("`{parent}` has {length} items, so no [{index}]"))
+                    Cause::new(format!(
+                        "`{parent}` is a list of {length}, so it has no [{index}]"
+                    ))
                 }
                 _ => Cause::new(format!(
                     "`{parent}` is {}, so it has no [{index}]",

@@ -99,7 +99,7 @@ fn lists_are_filtered_sorted_and_joined() {
 fn an_attribute_to_select_by_must_be_there() {
     assert_eq!(
         error_of("o | selectattr('paid')", r#"{"o":[{"paid":true},{}]}"#),
-        "item 1 has no `paid`"
+        "item 1 of `selectattr` has no `paid`"
     );
     assert_eq!(
         error_of("o | selectattr('paid')", r#"{"o":[{"paid":"no"}]}"#),
@@ -124,4 +124,20 @@ fn sums_stay_whole_and_do_not_overflow() {
     );
     assert_eq!(json_of("[1, 0.5] | sum", "{}"), "1.5");
     assert_eq!(json_of("[] | sum", "{}"), "0");
+}
+
+#[test]
+fn a_filter_or_test_that_is_named_by_text_must_exist() {
+    assert_eq!(
+        error_of("[1] | map('nope')", "{}"),
+        "no filter `nope` for `map`"
+    );
+    assert_eq!(
+        error_of("[1] | map('_number')", "{}"),
+        "no filter `_number` for `map`"
+    );
+    assert_eq!(
+        error_of("[1] | select('nope')", "{}"),
+        "no test `nope` for `select`"
+    );
 }

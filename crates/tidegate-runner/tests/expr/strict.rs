@@ -36,7 +36,7 @@ fn a_path_through_null_or_text_says_what_it_met() {
     );
     assert_eq!(
         error_of("a[2]", r#"{"a":[1]}"#),
-        "`a` has 1 items, so no [2]"
+        "`a` is a list of 1, so it has no [2]"
     );
 }
 
@@ -74,7 +74,7 @@ fn a_missing_attribute_is_an_error_and_never_left_out_of_a_sum() {
     let record = r#"{"orders":[{"total":2},{"sum":3}]}"#;
     assert_eq!(
         error_of("orders | map(attribute='total') | sum", record),
-        "item 1 has no `total`"
+        "item 1 of `map` has no `total`"
     );
     assert_eq!(
         json_of("orders | map(attribute='total', default=0) | sum", record),

@@ -1,5 +1,5 @@
-use super::{given, mismatch, refuse};
-use crate::expr::{escape, scope};
+use super::{NAMES, given, mismatch, refuse};
+use crate::expr::{escape, predicates, scope};
 use minijinja::{
     Environment, Error, State,
     value::{Kwargs, Rest, Value, ValueKind},
@@ -105,7 +105,10 @@ fn map(
     let mut mapped = Vec::new();
     for (index, item) in items("map", value)?.into_iter().enumerate() {
         mapped.push(match (filter, attribute) {
-            (None, Some(name)) => attribute_of(&item, name, index, default.as_ref())?,
+            (None, Some(name)) => attribute_of("map", &item, name, index, default.as_ref())?,
+            (Some(filter), None) if !NAMES.contains(&filter) => {
+                return Err(refuse(format!("no filter `{filter}` for `map`")));
+            }
             (Some(filter), None) => {
                 let mut all = vec![item];
                 all.extend(arguments.iter().cloned());
@@ -123,6 +126,7 @@ fn map(
 
 /// An attribute of an item of a list; `a.b` goes two levels deep. A default also stands in for null.
 pub(super) fn attribute_of(
+    filter: &str,
     item: &Value,
     name: &str,
     index: usize,
@@ -135,7 +139,9 @@ pub(super) fn attribute_of(
         (Some(found), Some(default)) if found.is_none() => Ok(default.clone()),
         (Some(found), _) => Ok(found),
         (None, Some(default)) => Ok(default.clone()),
-        (None, None) => Err(refuse(format!("item {index} has no `{name}`"))),
+        (None, None) => Err(refuse(format!(
+            "item {index} of `{filter}` has no `{name}`"
+        ))),
     }
 }
 
@@ -210,11 +216,14 @@ fn keep(
     for (index, item) in items(filter, value)?.into_iter().enumerate() {
         let subject = attribute.map_or_else(
             || Ok(item.clone()),
-            |name| attribute_of(&item, name, index, None),
+            |name| attribute_of(filter, &item, name, index, None),
         )?;
         let passes = match test.split_first() {
             Some((name, arguments)) => {
                 let name = name.as_str().ok_or_else(|| mismatch(filter, name))?;
+                if !predicates::NAMES.contains(&name) {
+                    return Err(refuse(format!("no test `{name}` for `{filter}`")));
+                }
                 let mut all = vec![subject];
                 all.extend(arguments.iter().cloned());
                 state.perform_test(name, &all)?

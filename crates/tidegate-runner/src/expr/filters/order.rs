@@ -31,7 +31,7 @@ fn ordered_by(filter: &str, value: &Value, options: &Kwargs) -> Result<Vec<(Valu
     for (index, item) in items(filter, value)?.into_iter().enumerate() {
         let key = attribute.map_or_else(
             || Ok(item.clone()),
-            |name| attribute_of(&item, name, index, None),
+            |name| attribute_of(filter, &item, name, index, None),
         )?;
         let is_ordered = matches!(
             key.kind(),
@@ -103,7 +103,7 @@ fn groupby(value: &Value, name: &str) -> Result<Value, Error> {
     let mut groups: Vec<(Value, Vec<Value>)> = Vec::new();
     let mut places = BTreeMap::new();
     for (index, item) in items("groupby", value)?.into_iter().enumerate() {
-        let key = attribute_of(&item, name, index, None)?;
+        let key = attribute_of("groupby", &item, name, index, None)?;
         let place = *places.entry(key.clone()).or_insert_with(|| {
             groups.push((key, Vec::new()));
             groups.len() - 1
