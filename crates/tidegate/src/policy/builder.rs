@@ -159,9 +159,11 @@ impl Default for Budget {
 /// When a service counts as down, and how it is probed until it is back.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outage {
-    /// Failures in a row that make an outage. Default 5.
+    /// Failures in a row that make an outage. Of the timeouts, broken connections and 5xx answers of one call only the
+    /// first counts: the request may be to blame. Default 5.
     pub failures: u32,
-    /// Two failures in a row without an answer, this far apart, make one as well. Default 2 s.
+    /// Two failures this far apart make one as well, if no request can be to blame: not sent, or answered as overloaded.
+    /// Default 2 s.
     pub window: Duration,
     /// The delay of the first probe; doubled for each further one. Default 100 ms.
     pub probe_base: Duration,
@@ -208,7 +210,7 @@ impl PolicyBuilder {
         }
     }
 
-    /// How many calls may wait for their first attempt; more are refused. Default 1024.
+    /// How many calls may wait for their first attempt; more are refused, with 0 all that cannot leave at once. Default 1024.
     ///
     /// A call that has had an attempt is never refused: it waits in front of those.
     pub fn max_waiting(self, limit: usize) -> Self {

@@ -10,10 +10,11 @@ use super::{Class, Sent, Verdict, backoff, builder::Outage};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sign {
     Alive,
-    /// No answer, or one that says that the service cannot answer.
+    /// The service cannot be reached, or says that it cannot cope. No request can be to blame for that.
     Failure,
-    /// A 5xx answer. It may be this one request that the service cannot bear, so it counts once per call and not by time.
-    FailedAnswer,
+    /// A timeout, a broken connection or a 5xx answer. This one request may be to blame, so it counts once per call and
+    /// not by time: a record that nobody can serve must end dead, not stop everything.
+    Doubt,
     None,
 }
 
@@ -22,14 +23,15 @@ impl Sign {
         match verdict.class {
             Class::Ok | Class::Throttled => Self::Alive,
             Class::Fatal if verdict.sent == Sent::Answered => Self::Alive,
-            Class::Transient if verdict.sent == Sent::Answered => Self::FailedAnswer,
-            Class::Transient | Class::Overload | Class::NeverSent | Class::Timeout => Self::Failure,
+            Class::Overload | Class::NeverSent => Self::Failure,
+            Class::Transient | Class::Timeout if verdict.sent == Sent::No => Self::Failure,
+            Class::Transient | Class::Timeout => Self::Doubt,
             Class::Fatal | Class::Rejected | Class::Cancelled => Self::None,
         }
     }
 
     pub(super) fn is_failure(self) -> bool {
-        matches!(self, Self::Failure | Self::FailedAnswer)
+        matches!(self, Self::Failure | Self::Doubt)
     }
 }
 
@@ -47,8 +49,8 @@ pub(super) struct Down {
 #[derive(Debug, Default)]
 struct Row {
     failures: u32,
-    /// Those that were not a 5xx answer, and when the first of them ended.
-    unanswered: u32,
+    /// Those for which no request can be to blame, and when the first of them ended.
+    plain: u32,
     since: Option<Instant>,
 }
 
@@ -88,7 +90,7 @@ impl HealthWatch {
         }
     }
 
-    /// Counts a failed attempt. `counted`: a 5xx answer to the same call was counted before.
+    /// Counts a failed attempt. `counted`: a doubtful failure of the same call was counted before.
     pub(super) fn failed(
         &mut self,
         now: Instant,
@@ -102,7 +104,7 @@ impl HealthWatch {
             return;
         }
         if sign == Sign::Failure {
-            self.row.unanswered += 1;
+            self.row.plain += 1;
             self.row.since.get_or_insert(now);
         } else if counted {
             return;
@@ -112,8 +114,8 @@ impl HealthWatch {
             .row
             .since
             .is_some_and(|since| now - since >= self.rules.window);
-        // One attempt may time out after longer than the window; that alone is no outage.
-        if self.row.failures >= self.rules.failures || (long && self.row.unanswered >= 2) {
+        // The window must lie between two failures; one that took long is no outage.
+        if self.row.failures >= self.rules.failures || (long && self.row.plain >= 2) {
             self.go_down(now, class, false, rng);
         }
     }
@@ -165,12 +167,12 @@ mod tests {
     fn five_failures_in_a_row_are_an_outage_and_four_are_not() {
         let (mut health, mut rng, now) = watch();
         for _ in 0..4 {
-            health.failed(now, Class::Timeout, Sign::Failure, false, &mut rng);
+            health.failed(now, Class::NeverSent, Sign::Failure, false, &mut rng);
         }
         assert!(health.down().is_none());
         health.alive(false);
         for _ in 0..4 {
-            health.failed(now, Class::Timeout, Sign::Failure, false, &mut rng);
+            health.failed(now, Class::NeverSent, Sign::Failure, false, &mut rng);
         }
         assert!(health.down().is_none());
         health.failed(now, Class::Overload, Sign::Failure, false, &mut rng);
@@ -182,7 +184,7 @@ mod tests {
         let (mut health, mut rng, now) = watch();
         health.failed(
             now + Duration::from_secs(30),
-            Class::Timeout,
+            Class::NeverSent,
             Sign::Failure,
             false,
             &mut rng,
@@ -190,7 +192,7 @@ mod tests {
         assert!(health.down().is_none());
         health.failed(
             now + Duration::from_secs(32),
-            Class::Timeout,
+            Class::NeverSent,
             Sign::Failure,
             false,
             &mut rng,
@@ -199,21 +201,15 @@ mod tests {
     }
 
     #[test]
-    fn one_request_that_always_draws_a_500_is_no_outage() {
+    fn one_request_that_nobody_can_serve_is_no_outage() {
         let (mut health, mut rng, now) = watch();
         for second in 0..100 {
             let at = now + Duration::from_secs(second);
-            health.failed(
-                at,
-                Class::Transient,
-                Sign::FailedAnswer,
-                second > 0,
-                &mut rng,
-            );
+            health.failed(at, Class::Transient, Sign::Doubt, second > 0, &mut rng);
         }
         assert!(health.down().is_none());
         for _ in 0..4 {
-            health.failed(now, Class::Transient, Sign::FailedAnswer, false, &mut rng);
+            health.failed(now, Class::Transient, Sign::Doubt, false, &mut rng);
         }
         assert!(health.down().is_some());
     }

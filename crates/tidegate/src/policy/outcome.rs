@@ -37,7 +37,7 @@ impl State {
         self.call_next(now);
     }
 
-    /// The attempt failed: learns from it and says what the call does next. Also returns when the attempt started.
+    /// The attempt failed: learns from it and says what the call does next.
     ///
     /// `cut`: the call's own deadline ended the attempt, which says nothing about the service.
     pub(super) fn fail(
@@ -62,7 +62,7 @@ impl State {
                 self.tally.latency.record(now - pass.started);
             }
             self.learn(&pass, &verdict, trail, now);
-            trail.counted |= Sign::of(&verdict) == Sign::FailedAnswer;
+            trail.counted |= Sign::of(&verdict) == Sign::Doubt;
             // A failed probe goes to the end, so that one bad request cannot stand in front of the proof.
             trail.rank = if pass.probe { Rank::First } else { Rank::Retry };
             self.next_step(held, trail, &verdict, now)

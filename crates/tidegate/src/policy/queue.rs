@@ -98,13 +98,10 @@ impl Queue {
         None
     }
 
-    /// When the head will be overdue, if it is expected.
-    pub(super) fn head_overdue_at(&self) -> Option<Instant> {
-        self.present
-            .first_key_value()?
-            .1
-            .expected
-            .map(|at| at + OVERDUE)
+    /// When the head will be overdue, if it should have come by now.
+    pub(super) fn overdue_at(&self, now: Instant) -> Option<Instant> {
+        let (_, head) = self.present.first_key_value()?;
+        head.expected.filter(|at| *at <= now).map(|at| at + OVERDUE)
     }
 
     /// How many waiters are ahead of `ticket`.
@@ -131,5 +128,53 @@ impl Queue {
                 self.wake.extend(head.waker.take());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arrived(queue: &mut Queue, rank: Rank) -> Ticket {
+        let ticket = queue.join(rank);
+        queue.arrive(ticket, Waker::noop());
+        ticket
+    }
+
+    #[test]
+    fn retries_are_ahead_of_first_attempts_and_each_rank_keeps_its_order() {
+        let (mut queue, now) = (Queue::default(), Instant::now());
+        let first = [Rank::First, Rank::First].map(|rank| arrived(&mut queue, rank));
+        let retry = [Rank::Retry, Rank::Retry].map(|rank| arrived(&mut queue, rank));
+        for ticket in [retry[0], retry[1], first[0], first[1]] {
+            assert_eq!(queue.head(now), Some(ticket));
+            assert!(queue.leave(ticket));
+        }
+        assert_eq!((queue.head(now), queue.waiting()), (None, 0));
+    }
+
+    #[test]
+    fn a_waiter_that_was_called_and_does_not_come_loses_its_place_until_it_does() {
+        let (mut queue, now) = (Queue::default(), Instant::now());
+        let [absent, next] = [Rank::First, Rank::First].map(|rank| arrived(&mut queue, rank));
+        queue.call_head(now, now);
+        assert_eq!(queue.wake.len(), 1);
+        assert_eq!(queue.head(now), Some(absent));
+        assert_eq!(queue.head(now + OVERDUE), Some(next));
+        queue.arrive(absent, Waker::noop());
+        assert_eq!(queue.head(now + OVERDUE), Some(absent));
+        assert_eq!(queue.waiting(), 2);
+    }
+
+    #[test]
+    fn a_waiter_that_comes_by_itself_in_time_is_not_called() {
+        let (mut queue, now) = (Queue::default(), Instant::now());
+        let ticket = arrived(&mut queue, Rank::First);
+        let due = now + OVERDUE;
+        queue.expect(ticket, due);
+        queue.call_head(now, due);
+        assert!(queue.wake.is_empty());
+        queue.call_head(now, now);
+        assert_eq!(queue.wake.len(), 1);
     }
 }

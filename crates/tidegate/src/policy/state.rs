@@ -54,7 +54,7 @@ pub(super) struct Trail {
     /// Attempts that count: those that an outage made void do not.
     pub(super) tried: u32,
     pub(super) rank: Rank,
-    /// A 5xx answer to it was counted by the service's health.
+    /// A failure for which it may be to blame was counted by the service's health.
     pub(super) counted: bool,
     /// Since when it has waited for its next attempt.
     pub(super) since: Option<Instant>,
@@ -193,7 +193,7 @@ impl State {
                 }
                 Ready::OnRelease => {}
             }
-        } else if let Some(at) = self.queue.head_overdue_at() {
+        } else if let Some(at) = self.queue.overdue_at(now) {
             until = until.min(at);
         }
         let ends = [

@@ -158,17 +158,28 @@ async fn any_answer_that_is_no_outage_proves_that_the_service_lives() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_long_timeout_is_no_outage_and_a_second_is() {
+async fn a_request_that_always_times_out_is_no_outage_and_five_of_them_are() {
     let policy = watched(Outage::default());
-    let op = Op::unsafe_to_repeat().timeout(secs(10));
+    let op = Op::idempotent().timeout(secs(10));
     let hang = async |_| -> Answer { std::future::pending().await };
-    policy.call(op, hang).await.unwrap_err();
+    let error = policy.call(op, hang).await.unwrap_err();
+    assert_eq!(error.why, StopReason::AttemptsExhausted { attempts: 3 });
     assert!(!is_down(&policy));
-    policy.call(op, hang).await.unwrap_err();
+    fail_times(&policy, 4, Verdict::timeout()).await;
     let Health::Down { since, class, .. } = policy.snapshot().health else {
         panic!("it is down")
     };
     assert_eq!((since, class), (Instant::now(), Class::Timeout));
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_overloaded_answers_two_seconds_apart_are_an_outage() {
+    let policy = watched(Outage::default());
+    fail_times(&policy, 1, Verdict::overload()).await;
+    sleep(secs(2)).await;
+    assert!(!is_down(&policy));
+    fail_times(&policy, 1, Verdict::overload()).await;
+    assert!(is_down(&policy));
 }
 
 #[tokio::test(start_paused = true)]
