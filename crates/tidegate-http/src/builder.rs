@@ -11,7 +11,7 @@ use crate::connect::{Connector, tls_config};
 
 /// An idle connection older than this is closed.
 const POOL_IDLE: Duration = Duration::from_secs(90);
-/// The most bytes that status line and headers of an answer may take.
+/// The most bytes that status line and headers of an answer may take, roughly: hyper looks after each read.
 const MAX_HEAD: usize = 64 * 1024;
 
 /// Configures a [`Client`]. Made by [`Client::builder`].
