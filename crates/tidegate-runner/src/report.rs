@@ -132,13 +132,27 @@ pub(crate) struct Causes {
 const MOST_CAUSES: usize = 50;
 
 impl Causes {
-    pub(crate) fn count(&mut self, step: Option<&str>, cause: &str, status: Option<u16>, example: impl FnOnce() -> String) {
-        let same = |known: &&mut DeadBy| known.step.as_deref() == step && known.cause == cause && known.status == status;
+    pub(crate) fn count(
+        &mut self,
+        step: Option<&str>,
+        cause: &str,
+        status: Option<u16>,
+        example: impl FnOnce() -> String,
+    ) {
+        let same = |known: &&mut DeadBy| {
+            known.step.as_deref() == step && known.cause == cause && known.status == status
+        };
         if let Some(known) = self.all.iter_mut().find(same) {
             known.count += 1;
         } else if self.all.len() < MOST_CAUSES {
             let step = step.map(str::to_owned);
-            self.all.push(DeadBy { step, cause: cause.to_owned(), status, count: 1, example: example() });
+            self.all.push(DeadBy {
+                step,
+                cause: cause.to_owned(),
+                status,
+                count: 1,
+                example: example(),
+            });
         } else {
             self.others += 1;
         }
@@ -148,7 +162,13 @@ impl Causes {
         self.all.sort_by_key(|cause| std::cmp::Reverse(cause.count));
         if self.others > 0 {
             let cause = "other causes".to_owned();
-            self.all.push(DeadBy { step: None, cause, status: None, count: self.others, example: String::new() });
+            self.all.push(DeadBy {
+                step: None,
+                cause,
+                status: None,
+                count: self.others,
+                example: String::new(),
+            });
         }
         self.all
     }

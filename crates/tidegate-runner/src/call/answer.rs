@@ -34,7 +34,10 @@ pub(super) fn judge(answer: &Answer, rules: [Option<&Classify>; 2]) -> Judged {
             Some(Match::Status(statuses)) => statuses.contains(&answer.status.as_u16()),
             Some(Match::When(expression)) => {
                 let (headers, body) = parsed.get_or_insert_with(|| {
-                    (headers_value(answer.headers.clone()), value(answer, AsBody::Auto).unwrap_or(Value::UNDEFINED))
+                    (
+                        headers_value(answer.headers.clone()),
+                        value(answer, AsBody::Auto).unwrap_or(Value::UNDEFINED),
+                    )
                 });
                 expression.eval_answer(answer.status.as_u16(), headers.clone(), body.clone())
             }
@@ -52,7 +55,11 @@ pub(super) fn judge(answer: &Answer, rules: [Option<&Classify>; 2]) -> Judged {
         } else {
             continue;
         };
-        return Judged::Verdict(Verdict { class, sent: Sent::Answered, retry_at: by_default.retry_at });
+        return Judged::Verdict(Verdict {
+            class,
+            sent: Sent::Answered,
+            retry_at: by_default.retry_at,
+        });
     }
     Judged::Verdict(by_default)
 }
@@ -66,7 +73,10 @@ pub(super) fn value(answer: &Answer, wanted: AsBody) -> Result<Value, String> {
     let as_json = || json::parse(body).map_err(|error| format!("the answer is not JSON: {error}"));
     let as_text = || match std::str::from_utf8(body) {
         Ok(text) => Ok(Value::from(text)),
-        Err(error) => Err(format!("the answer is not UTF-8 text (byte {}); read it with `as: bytes`", error.valid_up_to())),
+        Err(error) => Err(format!(
+            "the answer is not UTF-8 text (byte {}); read it with `as: bytes`",
+            error.valid_up_to()
+        )),
     };
     match wanted {
         AsBody::Bytes => Ok(Value::from_bytes(body.to_vec())),
@@ -80,25 +90,42 @@ pub(super) fn value(answer: &Answer, wanted: AsBody) -> Result<Value, String> {
 
 /// JSON if the content type says so; with no type, or text, if it begins like an object or a list.
 fn says_json(answer: &Answer) -> bool {
-    let kind = answer.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let kind = answer
+        .headers
+        .get(http::header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     let kind = kind.map(|kind| kind.split(';').next().unwrap_or_default().trim());
     match kind {
         Some(kind) if kind.eq_ignore_ascii_case("application/json") => true,
-        Some(kind) if kind.len() > 5 && kind.as_bytes()[kind.len() - 5..].eq_ignore_ascii_case(b"+json") => true,
+        Some(kind)
+            if kind.len() > 5
+                && kind.as_bytes()[kind.len() - 5..].eq_ignore_ascii_case(b"+json") =>
+        {
+            true
+        }
         None => begins_like_json(&answer.body),
-        Some(kind) if kind.len() >= 5 && kind.as_bytes()[..5].eq_ignore_ascii_case(b"text/") => begins_like_json(&answer.body),
+        Some(kind) if kind.len() >= 5 && kind.as_bytes()[..5].eq_ignore_ascii_case(b"text/") => {
+            begins_like_json(&answer.body)
+        }
         Some(_) => false,
     }
 }
 
 fn begins_like_json(body: &[u8]) -> bool {
-    matches!(body.iter().find(|byte| !byte.is_ascii_whitespace()), Some(b'{' | b'['))
+    matches!(
+        body.iter().find(|byte| !byte.is_ascii_whitespace()),
+        Some(b'{' | b'[')
+    )
 }
 
 /// The head of a body, for people.
 pub(super) fn head(body: &[u8]) -> Option<String> {
     let cut = &body[..body.len().min(HEAD)];
-    (!cut.is_empty()).then(|| String::from_utf8_lossy(cut).trim_end_matches('\u{fffd}').to_owned())
+    (!cut.is_empty()).then(|| {
+        String::from_utf8_lossy(cut)
+            .trim_end_matches('\u{fffd}')
+            .to_owned()
+    })
 }
 
 /// The headers as an object with lower-case names, read when asked.
@@ -116,6 +143,11 @@ impl Object for Headers {
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Values(self.0.keys().map(|name| Value::from(name.as_str())).collect())
+        Enumerator::Values(
+            self.0
+                .keys()
+                .map(|name| Value::from(name.as_str()))
+                .collect(),
+        )
     }
 }

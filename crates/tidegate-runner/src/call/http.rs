@@ -9,6 +9,7 @@ use super::{
 use crate::{
     expr::{EvalError, Globals, Scope, TargetValue, encode_query},
     plan::{BodyPlan, CallPlan, ServicePlan, StepPlan},
+    record::Record,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
@@ -17,12 +18,16 @@ use std::sync::{
     Arc,
     atomic::{AtomicU32, Ordering::Relaxed},
 };
-use tidegate::policy::{BadPolicy, CallError, Class, Classify, Op, Outage, Policy, Quota, Retry, Sent, StopReason, Verdict};
+use tidegate::policy::{
+    BadPolicy, CallError, Class, Classify, Op, Outage, Policy, Quota, Retry, Sent, StopReason,
+    Verdict,
+};
 use tidegate_http::{Answer, BadClient, Client, HttpError, Request};
 use tokio::time::Instant;
 
 /// What a server sees as the caller, unless `headers` says otherwise.
-const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("tidegate/", env!("CARGO_PKG_VERSION")));
+const USER_AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("tidegate/", env!("CARGO_PKG_VERSION")));
 
 /// A remote dependency, ready to be called.
 #[derive(Debug)]
@@ -72,7 +77,11 @@ impl Service {
     /// Builds the policy and the client that `plan` describes.
     ///
     /// `waiting` is the most calls that can wait at once: the records in flight times the calls that each may have open.
-    pub(crate) fn new(plan: &ServicePlan, globals: &Arc<Globals>, waiting: usize) -> Result<Service, BadService> {
+    pub(crate) fn new(
+        plan: &ServicePlan,
+        globals: &Arc<Globals>,
+        waiting: usize,
+    ) -> Result<Service, BadService> {
         let name = || plan.name.clone();
         let mut policy = Policy::named(plan.name.as_str())
             .in_flight(plan.in_flight)
@@ -85,16 +94,28 @@ impl Service {
                 cap: plan.retry_cap,
                 ..Retry::default()
             })
-            .outage(Outage { patience: Some(plan.patience), ..Outage::default() });
+            .outage(Outage {
+                patience: Some(plan.patience),
+                ..Outage::default()
+            });
         if let Some(rate) = plan.rate {
             policy = policy.rate(rate);
         }
-        let policy = policy.build().map_err(|source| BadService::Policy { name: name(), source })?;
-        let mut client = Client::builder().max_body(plan.max_body).redirects(plan.redirects).idle_per_host(plan.in_flight);
+        let policy = policy.build().map_err(|source| BadService::Policy {
+            name: name(),
+            source,
+        })?;
+        let mut client = Client::builder()
+            .max_body(plan.max_body)
+            .redirects(plan.redirects)
+            .idle_per_host(plan.in_flight);
         if let Some(ca) = &plan.tls_ca {
             client = client.extra_ca(ca);
         }
-        let client = client.build().map_err(|source| BadService::Client { name: name(), source })?;
+        let client = client.build().map_err(|source| BadService::Client {
+            name: name(),
+            source,
+        })?;
         let mut headers = HeaderMap::new();
         headers.insert(header::USER_AGENT, USER_AGENT);
         headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
@@ -102,12 +123,21 @@ impl Service {
         let mut varying = Vec::new();
         for (index, (header, text)) in plan.headers.iter().enumerate() {
             let mentions = text.mentions();
-            if !(mentions.names.is_empty() && mentions.steps.is_empty() && mentions.record_fields.is_empty()) {
+            if !(mentions.names.is_empty()
+                && mentions.steps.is_empty()
+                && mentions.record_fields.is_empty())
+            {
                 varying.push(index);
                 continue;
             }
-            let value = text.render_optional(&nobody).and_then(|value| value.map(header_value).transpose());
-            let value = value.map_err(|source| BadService::Header { name: name(), header: header.clone(), source })?;
+            let value = text
+                .render_optional(&nobody)
+                .and_then(|value| value.map(header_value).transpose());
+            let value = value.map_err(|source| BadService::Header {
+                name: name(),
+                header: header.clone(),
+                source,
+            })?;
             if let Some(value) = value {
                 headers.insert(header, value);
             }
@@ -116,14 +146,21 @@ impl Service {
             let path = base.path().trim_end_matches('/').to_owned();
             Some((base.scheme()?.clone(), base.authority()?.clone(), path))
         });
-        Ok(Service { policy, client, headers, varying, base })
+        Ok(Service {
+            policy,
+            client,
+            headers,
+            varying,
+            base,
+        })
     }
 
     /// The whole URL of a target.
     fn uri(&self, plan: &ServicePlan, target: TargetValue, query: &str) -> Result<Uri, String> {
         match target {
             TargetValue::PathAndQuery(mut path) => {
-                let (scheme, authority, prefix) = self.base.as_ref().ok_or("the service has no `base`")?;
+                let (scheme, authority, prefix) =
+                    self.base.as_ref().ok_or("the service has no `base`")?;
                 if !prefix.is_empty() {
                     path.insert_str(0, prefix);
                 }
@@ -137,7 +174,9 @@ impl Service {
             }
             TargetValue::Url(mut url) => {
                 append_query(&mut url, query);
-                let uri: Uri = url.parse().map_err(|error| format!("the target is not a URL: {error}"))?;
+                let uri: Uri = url
+                    .parse()
+                    .map_err(|error| format!("the target is not a URL: {error}"))?;
                 self.allow(plan, &uri)?;
                 Ok(uri)
             }
@@ -146,16 +185,23 @@ impl Service {
 
     /// A URL that comes from data may name only the host of `base` and those of `allow`.
     fn allow(&self, plan: &ServicePlan, uri: &Uri) -> Result<(), String> {
-        let host = uri.host().filter(|_| matches!(uri.scheme_str(), Some("http" | "https")));
+        let host = uri
+            .host()
+            .filter(|_| matches!(uri.scheme_str(), Some("http" | "https")));
         let host = host.ok_or("the target is not an http or https URL")?;
         let own = self.base.as_ref().is_some_and(|(scheme, authority, _)| {
             uri.scheme() == Some(scheme) && uri.authority().is_some_and(|other| other == authority)
         });
-        let listed = |entry: &String| entry.eq_ignore_ascii_case(host) || (entry == "public" && is_public_name(host));
+        let listed = |entry: &String| {
+            entry.eq_ignore_ascii_case(host) || (entry == "public" && is_public_name(host))
+        };
         if own || plan.allow.iter().any(listed) {
             return Ok(());
         }
-        Err(format!("the host `{host}` is neither that of `base` nor in `allow` of service `{}`", plan.name))
+        Err(format!(
+            "the host `{host}` is neither that of `base` nor in `allow` of service `{}`",
+            plan.name
+        ))
     }
 }
 
@@ -167,13 +213,29 @@ fn is_public_name(host: &str) -> bool {
     match bare.parse::<std::net::IpAddr>() {
         Ok(std::net::IpAddr::V4(ip)) => {
             let shared = ip.octets()[0] == 100 && (64..128).contains(&ip.octets()[1]);
-            !(ip.is_private() || ip.is_loopback() || ip.is_link_local() || ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast() || shared)
+            !(ip.is_private()
+                || ip.is_loopback()
+                || ip.is_link_local()
+                || ip.is_unspecified()
+                || ip.is_multicast()
+                || ip.is_broadcast()
+                || shared)
         }
         Ok(std::net::IpAddr::V6(ip)) => {
             let mapped_private = ip.to_ipv4_mapped().is_some();
-            !(ip.is_loopback() || ip.is_unspecified() || ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_multicast() || mapped_private)
+            !(ip.is_loopback()
+                || ip.is_unspecified()
+                || ip.is_unique_local()
+                || ip.is_unicast_link_local()
+                || ip.is_multicast()
+                || mapped_private)
         }
-        Err(_) => bare.contains('.') && !bare.ends_with(".local") && !bare.ends_with(".internal") && !bare.ends_with(".localhost"),
+        Err(_) => {
+            bare.contains('.')
+                && !bare.ends_with(".local")
+                && !bare.ends_with(".internal")
+                && !bare.ends_with(".localhost")
+        }
     }
 }
 
@@ -204,7 +266,11 @@ impl Classify for Missed {
         match self {
             Missed::Answered(_, verdict) => *verdict,
             Missed::Transport(error) => error.verdict(),
-            Missed::Stop(_) => Verdict { class: Class::Fatal, sent: Sent::Answered, retry_at: None },
+            Missed::Stop(_) => Verdict {
+                class: Class::Fatal,
+                sent: Sent::Answered,
+                retry_at: None,
+            },
         }
     }
 }
@@ -224,9 +290,20 @@ pub(super) async fn call(
     let step = &work.plan.steps[index];
     let service = &work.services[step.service];
     let plan = &work.plan.services[step.service];
-    let fault = |cause: String| Failed::Dead(Box::new(Death { step: Some(index), cause, template: true, ..Death::default() }));
+    let fault = |cause: String| {
+        Failed::Dead(Box::new(Death {
+            step: Some(index),
+            cause,
+            template: true,
+            ..Death::default()
+        }))
+    };
     let request = build(work, working, step, scope, item).map_err(fault)?;
-    let op = if step.idempotent { Op::idempotent() } else { Op::unsafe_to_repeat() };
+    let op = if step.idempotent {
+        Op::idempotent()
+    } else {
+        Op::unsafe_to_repeat()
+    };
     let op = match step.timeout {
         Some(timeout) => op.timeout(timeout),
         None => op,
@@ -242,14 +319,25 @@ pub(super) async fn call(
                 working.sent.store(true, Relaxed);
                 let request = request.clone();
                 async move {
-                    let answer = service.client.send(request).await.map_err(Missed::Transport)?;
-                    if let Some((remaining, reset_at)) = tidegate_http::quota(&answer.headers, Instant::now()) {
-                        attempt.quota(Quota { remaining, reset_at });
+                    let answer = service
+                        .client
+                        .send(request)
+                        .await
+                        .map_err(Missed::Transport)?;
+                    if let Some((remaining, reset_at)) =
+                        tidegate_http::quota(&answer.headers, Instant::now())
+                    {
+                        attempt.quota(Quota {
+                            remaining,
+                            reset_at,
+                        });
                     }
                     match answer::judge(&answer, [step.classify.as_ref(), plan.classify.as_ref()]) {
                         Judged::Stop => Err(Missed::Stop(Box::new(answer))),
                         Judged::Verdict(verdict) if verdict.class == Class::Ok => Ok(answer),
-                        Judged::Verdict(verdict) => Err(Missed::Answered(Box::new(answer), verdict)),
+                        Judged::Verdict(verdict) => {
+                            Err(Missed::Answered(Box::new(answer), verdict))
+                        }
                     }
                 }
             })
@@ -279,9 +367,39 @@ pub(super) async fn call(
     }
 }
 
+/// The request of a step whose needs are met, as text.
+pub(crate) fn preview(work: &Work, record: &Record, index: usize) -> Result<String, String> {
+    let working = Working::new(record);
+    let scope = Scope::new(&work.globals, record.value.clone());
+    let request = build(work, &working, &work.plan.steps[index], &scope, None)?;
+    let mut text = format!("{} {}", request.method, request.uri);
+    for (name, value) in &request.headers {
+        text.push_str(&format!(
+            "\n{name}: {}",
+            String::from_utf8_lossy(value.as_bytes())
+        ));
+    }
+    if !request.body.is_empty() {
+        text.push_str(&format!("\n{}", String::from_utf8_lossy(&request.body)));
+    }
+    Ok(text)
+}
+
 /// The request, the same for every attempt.
-fn build(work: &Work, working: &Working<'_>, step: &StepPlan, scope: &Scope, item: Option<usize>) -> Result<Request, String> {
-    let CallPlan::Http { method, target, query, headers, body } = &step.call;
+fn build(
+    work: &Work,
+    working: &Working<'_>,
+    step: &StepPlan,
+    scope: &Scope,
+    item: Option<usize>,
+) -> Result<Request, String> {
+    let CallPlan::Http {
+        method,
+        target,
+        query,
+        headers,
+        body,
+    } = &step.call;
     let service = &work.services[step.service];
     let plan = &work.plan.services[step.service];
     let shown = |error: EvalError| error.to_string();
@@ -295,21 +413,37 @@ fn build(work: &Work, working: &Working<'_>, step: &StepPlan, scope: &Scope, ite
     let uri = service.uri(plan, target.render(scope).map_err(shown)?, &pairs)?;
     let mut all = service.headers.clone();
     match body {
-        BodyPlan::Json(_) => all.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
-        BodyPlan::Text(_) => all.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
-        BodyPlan::Form(_) => all.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
+        BodyPlan::Json(_) => all.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        ),
+        BodyPlan::Text(_) => all.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/plain; charset=utf-8"),
+        ),
+        BodyPlan::Form(_) => all.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/x-www-form-urlencoded"),
+        ),
         BodyPlan::None => None,
     };
     if matches!(*method, Method::POST | Method::PATCH) {
         let key = idempotency::key(&work.journal, working.record, &step.name, item);
-        all.insert(idempotency::HEADER, HeaderValue::try_from(key).expect("hexadecimal digits can stand in a header"));
+        all.insert(
+            idempotency::HEADER,
+            HeaderValue::try_from(key).expect("hexadecimal digits can stand in a header"),
+        );
     }
     let varying = service.varying.iter().map(|index| &plan.headers[*index]);
     let mut with_request = None;
     for (name, text) in varying.chain(headers) {
         let scope = if text.mentions().names.contains("request") {
             with_request.get_or_insert_with(|| {
-                scope.with_request(uri.host().unwrap_or_default(), &crate::journal::now(), &String::from_utf8_lossy(&body_bytes))
+                scope.with_request(
+                    uri.host().unwrap_or_default(),
+                    &crate::journal::now(),
+                    &String::from_utf8_lossy(&body_bytes),
+                )
             })
         } else {
             scope
@@ -323,7 +457,12 @@ fn build(work: &Work, working: &Working<'_>, step: &StepPlan, scope: &Scope, ite
             }
         }
     }
-    Ok(Request { method: method.clone(), uri, headers: all, body: body_bytes })
+    Ok(Request {
+        method: method.clone(),
+        uri,
+        headers: all,
+        body: body_bytes,
+    })
 }
 
 fn render_body(body: &BodyPlan, scope: &Scope) -> Result<Bytes, EvalError> {
@@ -362,32 +501,81 @@ fn failed(work: &Work, index: usize, attempts: u32, error: CallError<Missed>) ->
     let step = &work.plan.steps[index];
     let (cause, status, body, maybe) = match &error.last {
         Some(Missed::Stop(answer)) => {
-            let body = answer::head(&answer.body).map(|body| work.globals.redact(&body).into_owned());
-            return Failed::Unfinished(Unfinished::Told { step: index, status: Some(answer.status.as_u16()), body });
+            let body =
+                answer::head(&answer.body).map(|body| work.globals.redact(&body).into_owned());
+            return Failed::Unfinished(Unfinished::Told {
+                step: index,
+                status: Some(answer.status.as_u16()),
+                body,
+            });
         }
         Some(Missed::Answered(answer, _)) => {
             let status = answer.status;
-            let cause = format!("{} {}", status.as_str(), status.canonical_reason().unwrap_or("")).trim_end().to_owned();
-            (cause, Some(status.as_u16()), answer::head(&answer.body), false)
+            let cause = format!(
+                "{} {}",
+                status.as_str(),
+                status.canonical_reason().unwrap_or("")
+            )
+            .trim_end()
+            .to_owned();
+            (
+                cause,
+                Some(status.as_u16()),
+                answer::head(&answer.body),
+                false,
+            )
         }
-        Some(Missed::Transport(error)) => (error.to_string(), None, None, error.verdict().sent == Sent::Maybe),
+        Some(Missed::Transport(error)) => (
+            error.to_string(),
+            None,
+            None,
+            error.verdict().sent == Sent::Maybe,
+        ),
         None => (String::new(), None, None, false),
     };
     let body = body.map(|body| work.globals.redact(&body).into_owned());
-    let timed_out = error.attempts.last().is_some_and(|attempt| attempt.class == Class::Timeout);
-    let cause = if cause.is_empty() && timed_out { "no answer within the timeout".to_owned() } else { cause };
+    let timed_out = error
+        .attempts
+        .last()
+        .is_some_and(|attempt| attempt.class == Class::Timeout);
+    let cause = if cause.is_empty() && timed_out {
+        "no answer within the timeout".to_owned()
+    } else {
+        cause
+    };
     let cause = match error.why {
         StopReason::GaveUp { down_for } => {
-            return Failed::Unfinished(Unfinished::GaveUp { service: step.service, down_for, last: cause });
+            return Failed::Unfinished(Unfinished::GaveUp {
+                service: step.service,
+                down_for,
+                last: cause,
+            });
         }
         StopReason::ServerSaidNo { retry_at } => {
             let wait = retry_at.saturating_duration_since(Instant::now());
-            format!("{cause}; the server asks to wait {} s, longer than `patience`", wait.as_secs())
+            format!(
+                "{cause}; the server asks to wait {} s, longer than `patience`",
+                wait.as_secs()
+            )
         }
-        StopReason::Cancelled | StopReason::Full { .. } => return Failed::Unfinished(Unfinished::Drained),
+        StopReason::Cancelled | StopReason::Full { .. } => {
+            return Failed::Unfinished(Unfinished::Drained);
+        }
         _ => cause,
     };
     let maybe_done = !step.idempotent && (maybe || timed_out);
-    let cause = if maybe_done { format!("{cause} (maybe done: the request was sent, and the step is not idempotent)") } else { cause };
-    Failed::Dead(Box::new(Death { step: Some(index), cause, status, attempts, body, maybe_done, template: false }))
+    let cause = if maybe_done {
+        format!("{cause} (maybe done: the request was sent, and the step is not idempotent)")
+    } else {
+        cause
+    };
+    Failed::Dead(Box::new(Death {
+        step: Some(index),
+        cause,
+        status,
+        attempts,
+        body,
+        maybe_done,
+        template: false,
+    }))
 }

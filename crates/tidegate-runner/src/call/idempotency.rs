@@ -10,7 +10,11 @@ pub(crate) const HEADER: http::HeaderName = http::HeaderName::from_static("idemp
 pub(crate) fn key(journal: &[u8; 16], record: &Record, step: &str, item: Option<usize>) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(journal).update(&record.identity);
-    hasher.update(&record.occurrence.to_le_bytes()).update(&record.generation.to_le_bytes());
-    hasher.update(&item.map_or(u64::MAX, |item| item as u64).to_le_bytes()).update(step.as_bytes());
+    hasher
+        .update(&record.occurrence.to_le_bytes())
+        .update(&record.generation.to_le_bytes());
+    hasher
+        .update(&item.map_or(u64::MAX, |item| item as u64).to_le_bytes())
+        .update(step.as_bytes());
     hasher.finalize().to_hex()[..32].to_owned()
 }

@@ -6,7 +6,7 @@ mod idempotency;
 mod outcome;
 mod record;
 
+pub use http::BadService;
+pub(crate) use http::{Service, preview};
 pub(crate) use outcome::{Death, End, Unfinished, Worked};
 pub(crate) use record::{Work, work_on};
-pub use http::BadService;
-pub(crate) use http::Service;

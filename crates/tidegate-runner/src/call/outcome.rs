@@ -49,9 +49,17 @@ pub(crate) enum Unfinished {
     /// The run stops and nothing had been sent for it.
     Drained,
     /// Its service stayed down longer than its patience.
-    GaveUp { service: usize, down_for: Duration, last: String },
+    GaveUp {
+        service: usize,
+        down_for: Duration,
+        last: String,
+    },
     /// `classify: stop` matched.
-    Told { step: usize, status: Option<u16>, body: Option<String> },
+    Told {
+        step: usize,
+        status: Option<u16>,
+        body: Option<String>,
+    },
 }
 
 /// Why a call brought no value.

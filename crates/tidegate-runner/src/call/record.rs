@@ -39,20 +39,37 @@ pub(super) struct Working<'r> {
     pub(super) sent: AtomicBool,
 }
 
+impl<'r> Working<'r> {
+    pub(super) fn new(record: &'r Record) -> Working<'r> {
+        Working {
+            record,
+            sent: AtomicBool::new(false),
+        }
+    }
+}
+
 /// Works on a record until it is done, dead or given up.
 ///
 /// # Cancel safety
 /// Dropping it drops the calls in progress; what was sent may be carried out. The record is then as if it was not taken.
 pub(crate) async fn work_on(work: Arc<Work>, record: Box<Record>) -> Worked {
     let mut marks = Marks::default();
-    let working = Working { record: &record, sent: AtomicBool::new(false) };
+    let working = Working::new(&record);
     let end = {
         let steps = run_steps(&work, &working, &mut marks);
         // A record waits for its first token as long as the run goes on; once it stops, what has not left will not leave.
-        work.drain.unless_drained(|| working.sent.load(Relaxed), steps).await
+        work.drain
+            .unless_drained(|| working.sent.load(Relaxed), steps)
+            .await
     };
     let end = end.unwrap_or(End::Unfinished(Unfinished::Drained));
-    Worked { record, end, ok: marks.ok, otherwise: marks.otherwise, skipped: marks.skipped }
+    Worked {
+        record,
+        end,
+        ok: marks.ok,
+        otherwise: marks.otherwise,
+        skipped: marks.skipped,
+    }
 }
 
 /// One bit per step.
@@ -82,7 +99,9 @@ async fn run_steps(work: &Work, working: &Working<'_>, marks: &mut Marks) -> End
         } else if !unfinished_business(steps, started & !marks.ended) {
             break;
         }
-        let Some((index, stepped)) = running.next().await else { break };
+        let Some((index, stepped)) = running.next().await else {
+            break;
+        };
         marks.ended |= bit(index);
         match stepped {
             Ok(Stepped::Answered) => marks.ok |= bit(index),
@@ -94,7 +113,11 @@ async fn run_steps(work: &Work, working: &Working<'_>, marks: &mut Marks) -> End
     match failure {
         None => match work.shape.row(&scope, working.record) {
             Ok(row) => End::Done(row),
-            Err(error) => End::Dead(Box::new(Death { cause: error.to_string(), template: true, ..Death::default() })),
+            Err(error) => End::Dead(Box::new(Death {
+                cause: error.to_string(),
+                template: true,
+                ..Death::default()
+            })),
         },
         Some(Failed::Dead(death)) => End::Dead(death),
         Some(Failed::Unfinished(why)) => End::Unfinished(why),
@@ -107,7 +130,10 @@ fn bit(index: usize) -> u64 {
 
 /// Whether a step is under way that must not be dropped in the middle, although the record has failed.
 fn unfinished_business(steps: &[StepPlan], running: u64) -> bool {
-    steps.iter().enumerate().any(|(index, step)| running & bit(index) != 0 && !step.idempotent)
+    steps
+        .iter()
+        .enumerate()
+        .any(|(index, step)| running & bit(index) != 0 && !step.idempotent)
 }
 
 enum Stepped {
@@ -116,7 +142,12 @@ enum Stepped {
     Otherwise,
 }
 
-async fn run_step(work: &Work, working: &Working<'_>, index: usize, scope: &Scope) -> (usize, Result<Stepped, Failed>) {
+async fn run_step(
+    work: &Work,
+    working: &Working<'_>,
+    index: usize,
+    scope: &Scope,
+) -> (usize, Result<Stepped, Failed>) {
     let step = &work.plan.steps[index];
     let result = match skipped(step, scope) {
         Err(error) => Err(template_fault(index, &error)),
@@ -146,40 +177,95 @@ async fn run_step(work: &Work, working: &Working<'_>, index: usize, scope: &Scop
 }
 
 /// `otherwise`: the record goes on with a value that stands in for the answer.
-fn instead(step: &StepPlan, scope: &Scope, index: usize, death: Box<Death>) -> Result<Stepped, Failed> {
-    let Some(otherwise) = &step.otherwise else { return Err(Failed::Dead(death)) };
-    let body = otherwise.eval(scope).map_err(|error| template_fault(index, &error))?;
+fn instead(
+    step: &StepPlan,
+    scope: &Scope,
+    index: usize,
+    death: Box<Death>,
+) -> Result<Stepped, Failed> {
+    let Some(otherwise) = &step.otherwise else {
+        return Err(Failed::Dead(death));
+    };
+    let body = otherwise
+        .eval(scope)
+        .map_err(|error| template_fault(index, &error))?;
     scope.set_step(
         index,
-        StepValue { body, status: death.status, headers: Value::from(()), attempts: death.attempts, error: Some(death.cause) },
+        StepValue {
+            body,
+            status: death.status,
+            headers: Value::from(()),
+            attempts: death.attempts,
+            error: Some(death.cause),
+        },
     );
     Ok(Stepped::Otherwise)
 }
 
 fn skipped(step: &StepPlan, scope: &Scope) -> Result<bool, EvalError> {
-    step.when.as_ref().map_or(Ok(false), |when| when.eval_condition(scope).map(|run| !run))
+    step.when
+        .as_ref()
+        .map_or(Ok(false), |when| when.eval_condition(scope).map(|run| !run))
 }
 
 fn none(error: Option<String>) -> StepValue {
-    StepValue { body: Value::from(()), status: None, headers: Value::from(()), attempts: 0, error }
+    StepValue {
+        body: Value::from(()),
+        status: None,
+        headers: Value::from(()),
+        attempts: 0,
+        error,
+    }
 }
 
 fn template_fault(index: usize, error: &EvalError) -> Failed {
-    Failed::Dead(Box::new(Death { step: Some(index), cause: error.to_string(), template: true, ..Death::default() }))
+    Failed::Dead(Box::new(Death {
+        step: Some(index),
+        cause: error.to_string(),
+        template: true,
+        ..Death::default()
+    }))
 }
 
 /// The step's call, or its calls over a list.
-async fn answers(work: &Work, working: &Working<'_>, index: usize, scope: &Scope) -> Result<Answered, Failed> {
+async fn answers(
+    work: &Work,
+    working: &Working<'_>,
+    index: usize,
+    scope: &Scope,
+) -> Result<Answered, Failed> {
     let step = &work.plan.steps[index];
-    let Some(each) = &step.each else { return call(work, working, index, scope, None).await };
-    let dead = |cause: String| Failed::Dead(Box::new(Death { step: Some(index), cause, template: true, ..Death::default() }));
-    let list = each.over.eval(scope).map_err(|error| template_fault(index, &error))?;
-    let length = list.len().filter(|_| list.kind() == minijinja::value::ValueKind::Seq);
-    let length = length.ok_or_else(|| dead(format!("`each: {}` is not a list", each.over.source())))?;
+    let Some(each) = &step.each else {
+        return call(work, working, index, scope, None).await;
+    };
+    let dead = |cause: String| {
+        Failed::Dead(Box::new(Death {
+            step: Some(index),
+            cause,
+            template: true,
+            ..Death::default()
+        }))
+    };
+    let list = each
+        .over
+        .eval(scope)
+        .map_err(|error| template_fault(index, &error))?;
+    let length = list
+        .len()
+        .filter(|_| list.kind() == minijinja::value::ValueKind::Seq);
+    let length =
+        length.ok_or_else(|| dead(format!("`each: {}` is not a list", each.over.source())))?;
     if length > each.max {
-        return Err(dead(format!("`each: {}` has {length} items, more than {}", each.over.source(), each.max)));
+        return Err(dead(format!(
+            "`each: {}` has {length} items, more than {}",
+            each.over.source(),
+            each.max
+        )));
     }
-    let mut items = list.try_iter().map_err(|error| dead(error.to_string()))?.enumerate();
+    let mut items = list
+        .try_iter()
+        .map_err(|error| dead(error.to_string()))?
+        .enumerate();
     let mut bodies = vec![Value::from(()); length];
     let mut attempts = 0;
     // No more at once than the service takes: the rest would only wait in its queue.
@@ -190,15 +276,24 @@ async fn answers(work: &Work, working: &Working<'_>, index: usize, scope: &Scope
             && let Some((position, item)) = items.next()
         {
             let scope = scope.with_item(item, position);
-            running.push(async move { (position, call(work, working, index, &scope, Some(position)).await) });
+            running.push(async move {
+                (
+                    position,
+                    call(work, working, index, &scope, Some(position)).await,
+                )
+            });
         }
-        let Some((position, answered)) = running.next().await else { break };
+        let Some((position, answered)) = running.next().await else {
+            break;
+        };
         match answered {
             Ok(answered) => {
                 attempts += answered.attempts;
                 bodies[position] = answered.body;
             }
-            Err(Failed::Dead(death)) if each.keep_errors && !death.template => attempts += death.attempts,
+            Err(Failed::Dead(death)) if each.keep_errors && !death.template => {
+                attempts += death.attempts
+            }
             Err(Failed::Dead(mut death)) => {
                 death.cause = format!("item {position}: {}", death.cause);
                 return Err(Failed::Dead(death));
@@ -206,5 +301,10 @@ async fn answers(work: &Work, working: &Working<'_>, index: usize, scope: &Scope
             Err(failed) => return Err(failed),
         }
     }
-    Ok(Answered { body: Value::from(bodies), status: None, headers: Value::from(()), attempts })
+    Ok(Answered {
+        body: Value::from(bodies),
+        status: None,
+        headers: Value::from(()),
+        attempts,
+    })
 }

@@ -44,7 +44,10 @@ enum Cause {
 
 impl<T> EarlyStop<T> {
     pub(crate) fn new() -> EarlyStop<T> {
-        EarlyStop { streaks: Vec::new(), succeeded: 0 }
+        EarlyStop {
+            streaks: Vec::new(),
+            succeeded: 0,
+        }
     }
 
     /// Steps have succeeded (bit per step), and perhaps the whole record: gives those held that are dead after all.
@@ -57,22 +60,39 @@ impl<T> EarlyStop<T> {
             Some(step) => steps & (1 << step) != 0,
             None => record,
         };
-        self.streaks.extract_if(.., refuted).flat_map(|streak| streak.held).collect()
+        self.streaks
+            .extract_if(.., refuted)
+            .flat_map(|streak| streak.held)
+            .collect()
     }
 
     /// A record has died.
-    pub(crate) fn death(&mut self, death: &Death, held: T, step_name: impl Fn(usize) -> String) -> Fate<T> {
+    pub(crate) fn death(
+        &mut self,
+        death: &Death,
+        held: T,
+        step_name: impl Fn(usize) -> String,
+    ) -> Fate<T> {
         let (cause, enough) = match (death.template, death.status) {
             (true, _) => (Cause::Template(death.cause.clone()), REFUSED),
             (false, Some(status @ (401 | 402 | 403 | 407))) => (Cause::Status(status), REFUSED),
-            (false, Some(status @ (400 | 404 | 405 | 422))) if !self.has_succeeded(death.step) => (Cause::Status(status), WRONG),
+            (false, Some(status @ (400 | 404 | 405 | 422))) if !self.has_succeeded(death.step) => {
+                (Cause::Status(status), WRONG)
+            }
             _ => return Fate::Dead(held),
         };
-        let found = self.streaks.iter_mut().find(|streak| streak.step == death.step && streak.cause == cause);
+        let found = self
+            .streaks
+            .iter_mut()
+            .find(|streak| streak.step == death.step && streak.cause == cause);
         let streak = match found {
             Some(streak) => streak,
             None => {
-                self.streaks.push(Streak { step: death.step, cause, held: Vec::new() });
+                self.streaks.push(Streak {
+                    step: death.step,
+                    cause,
+                    held: Vec::new(),
+                });
                 self.streaks.last_mut().expect("one was pushed")
             }
         };
@@ -81,7 +101,9 @@ impl<T> EarlyStop<T> {
         if count < enough {
             return Fate::Held;
         }
-        let place = death.step.map_or("the row".to_owned(), |step| format!("step `{}`", step_name(step)));
+        let place = death.step.map_or("the row".to_owned(), |step| {
+            format!("step `{}`", step_name(step))
+        });
         let why = match (&streak.cause, death.status) {
             (Cause::Status(401 | 407), _) => "; are the credentials still good?",
             (Cause::Status(402), _) => "; is the account paid up?",
@@ -89,13 +111,23 @@ impl<T> EarlyStop<T> {
             (Cause::Status(_), _) => "; is the path right?",
             (Cause::Template(_), _) => "",
         };
-        let said = death.body.as_deref().map(|body| format!("\n  it said: {}", body.trim_end())).unwrap_or_default();
-        Fate::Stop(format!("{place} fails for every record ({}, {count} in a row){why}{said}", death.cause))
+        let said = death
+            .body
+            .as_deref()
+            .map(|body| format!("\n  it said: {}", body.trim_end()))
+            .unwrap_or_default();
+        Fate::Stop(format!(
+            "{place} fails for every record ({}, {count} in a row){why}{said}",
+            death.cause
+        ))
     }
 
     /// Ends the undecided: the input is at its end, so they are dead.
     pub(crate) fn release(&mut self) -> Vec<T> {
-        std::mem::take(&mut self.streaks).into_iter().flat_map(|streak| streak.held).collect()
+        std::mem::take(&mut self.streaks)
+            .into_iter()
+            .flat_map(|streak| streak.held)
+            .collect()
     }
 
     /// How many are undecided.
@@ -113,7 +145,12 @@ mod tests {
     use super::*;
 
     fn death(status: u16) -> Death {
-        Death { step: Some(0), cause: status.to_string(), status: Some(status), ..Death::default() }
+        Death {
+            step: Some(0),
+            cause: status.to_string(),
+            status: Some(status),
+            ..Death::default()
+        }
     }
 
     fn die(early: &mut EarlyStop<u32>, status: u16, times: u32) -> Fate<u32> {
@@ -129,7 +166,10 @@ mod tests {
         let mut early = EarlyStop::new();
         assert!(matches!(die(&mut early, 401, 19), Fate::Held));
         let stopped = die(&mut early, 401, 1);
-        assert!(matches!(&stopped, Fate::Stop(why) if why.contains("step `user`") && why.contains("20 in a row")), "{stopped:?}");
+        assert!(
+            matches!(&stopped, Fate::Stop(why) if why.contains("step `user`") && why.contains("20 in a row")),
+            "{stopped:?}"
+        );
         assert_eq!(early.held(), 20);
     }
 

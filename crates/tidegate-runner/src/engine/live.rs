@@ -77,15 +77,25 @@ pub struct ServiceStatus {
 
 impl Live {
     pub(super) fn set_services(&self, services: Vec<(String, Option<String>, usize, Policy)>) {
-        let services =
-            services.into_iter().map(|(name, rate, in_flight, policy)| ServiceLive { name, rate, in_flight, policy }).collect();
+        let services = services
+            .into_iter()
+            .map(|(name, rate, in_flight, policy)| ServiceLive {
+                name,
+                rate,
+                in_flight,
+                policy,
+            })
+            .collect();
         // A second run with the same counters is a mistake of the caller that harms only what is shown.
         drop(self.services.set(services));
     }
 
     /// Something the user should know, as one line.
     pub(super) fn note(&self, line: String) {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        self.notes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(line);
     }
 
     /// Takes the lines that have come since the last time.
@@ -115,10 +125,12 @@ impl Live {
         let first = self.first_byte.load(Relaxed);
         let total_bytes = self.total_bytes.get().copied().filter(|total| *total > 0);
         let skipped = self.skipped.load(Relaxed);
-        let total = total_bytes.filter(|_| read >= 20 && read_bytes > first).map(|total| {
-            let per_record = (read_bytes - first) as f64 / read as f64;
-            ((total as f64 / per_record) as u64).max(read)
-        });
+        let total = total_bytes
+            .filter(|_| read >= 20 && read_bytes > first)
+            .map(|total| {
+                let per_record = (read_bytes - first) as f64 / read as f64;
+                ((total as f64 / per_record) as u64).max(read)
+            });
         Status {
             done: self.done.load(Relaxed),
             dead: self.dead.load(Relaxed),
@@ -134,14 +146,21 @@ impl Live {
 
     fn held_by(&self, services: &[ServiceStatus]) -> Option<String> {
         use tidegate::policy::Health;
-        if let Some(down) = services.iter().find(|service| matches!(service.snapshot.health, Health::Down { .. })) {
+        if let Some(down) = services
+            .iter()
+            .find(|service| matches!(service.snapshot.health, Health::Down { .. }))
+        {
             return Some(format!("{} is down", down.name));
         }
         if let Some(blocked) = *self.blocked.lock().unwrap_or_else(PoisonError::into_inner) {
             return Some(blocked.to_owned());
         }
-        let busiest = services.iter().max_by_key(|service| service.snapshot.waiting + service.snapshot.in_flight)?;
-        let Snapshot { waiting, in_flight, .. } = busiest.snapshot;
+        let busiest = services
+            .iter()
+            .max_by_key(|service| service.snapshot.waiting + service.snapshot.in_flight)?;
+        let Snapshot {
+            waiting, in_flight, ..
+        } = busiest.snapshot;
         Some(match (waiting, busiest.rate.is_some()) {
             (0, _) if in_flight == 0 => return None,
             (0, _) => format!("latency of {}", busiest.name),

@@ -56,11 +56,23 @@ impl RunError {
     pub fn exit(&self) -> u8 {
         use crate::{journal::JournalError, output::OpenError};
         match self {
-            RunError::Open(OpenError::Journal(JournalError::LeaseLost)) | RunError::Journal(JournalError::LeaseLost) => 1,
-            RunError::Open(OpenError::Sql(error)) | RunError::Sql(error) if error.is_full() || error.is_busy() => 5,
+            RunError::Open(OpenError::Journal(JournalError::LeaseLost))
+            | RunError::Journal(JournalError::LeaseLost) => 1,
+            RunError::Open(OpenError::Sql(error)) | RunError::Sql(error)
+                if error.is_full() || error.is_busy() =>
+            {
+                5
+            }
             RunError::Open(OpenError::File(error)) if error.is_full() => 5,
-            RunError::Reading { is_input: false, .. } | RunError::Internal(_) => 1,
-            RunError::Open(_) | RunError::Source(_) | RunError::Service(_) | RunError::Journal(_) | RunError::Sql(_) => 2,
+            RunError::Reading {
+                is_input: false, ..
+            }
+            | RunError::Internal(_) => 1,
+            RunError::Open(_)
+            | RunError::Source(_)
+            | RunError::Service(_)
+            | RunError::Journal(_)
+            | RunError::Sql(_) => 2,
             RunError::Reading { .. } | RunError::TooManySteps(_) => 2,
         }
     }

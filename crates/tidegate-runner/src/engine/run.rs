@@ -1,7 +1,7 @@
 //! The loop that owns a run.
 
 use super::{
-    Live, Options, RunError,
+    Live, Options, RunError, Which,
     early::{EarlyStop, Fate},
     settle::Positions,
 };
@@ -32,7 +32,11 @@ use tokio::{
 };
 
 /// A commit holds at most this many records, this many bytes, and waits at most this long.
-const BATCH: Limits = Limits { count: 256, bytes: 1024 * 1024, age: Duration::from_millis(200) };
+const BATCH: Limits = Limits {
+    count: 256,
+    bytes: 1024 * 1024,
+    age: Duration::from_millis(200),
+};
 /// Records passed over, after which the mark is written down although nothing else is.
 const PASSED: u64 = 16 * 1024;
 
@@ -69,6 +73,10 @@ pub(super) struct Engine {
     options: Options,
     live: Arc<Live>,
     run: (String, String),
+    /// How far the flow had come before.
+    phase: Phase,
+    /// Dead letters taken up again: no longer skipped.
+    taken_again: u64,
     fingerprint: Option<SourceMark>,
     outstanding: u64,
 
@@ -107,7 +115,10 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    #[expect(clippy::too_many_arguments, reason = "called once, from the set-up that made them all")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "called once, from the set-up that made them all"
+    )]
     pub(super) fn new(
         work: Arc<Work>,
         options: Options,
@@ -121,12 +132,18 @@ impl Engine {
         stop_reading: Arc<AtomicBool>,
     ) -> Engine {
         let records = &work.plan.records;
-        let mark = if settled.mark() == 0 { start } else { state.mark };
+        let mark = if settled.mark() == 0 {
+            start
+        } else {
+            state.mark
+        };
         Engine {
             positions: Positions::new(records.order, settled, mark),
             steps: vec![StepReport::default(); work.plan.steps.len()],
             keeps_records: writer.may_refuse,
             run: (state.run.clone(), state.started.clone()),
+            phase: state.phase,
+            taken_again: 0,
             outstanding: state.dead,
             work,
             options,
@@ -201,7 +218,11 @@ impl Engine {
                 }
                 _ = sample.tick() => self.sample(),
             }
-            if self.stop.is_some() && cut_at.is_none() && self.flying > 0 && !self.work.drain.is_cut() {
+            if self.stop.is_some()
+                && cut_at.is_none()
+                && self.flying > 0
+                && !self.work.drain.is_cut()
+            {
                 cut_at = Some(self.cut_timer());
             }
         }
@@ -226,7 +247,9 @@ impl Engine {
         if self.flying > 0 || self.writer.open > 0 {
             return false;
         }
-        let no_more = self.stop.is_some() || self.limit_reached() || (self.feed.is_none() && self.queue.is_empty());
+        let no_more = self.stop.is_some()
+            || self.limit_reached()
+            || (self.feed.is_none() && self.queue.is_empty());
         if !no_more {
             return false;
         }
@@ -257,7 +280,9 @@ impl Engine {
         let window = (records.order == Order::Input).then_some(records.window as u64);
         let mut blocked = None;
         while self.stop.is_none() && !self.limit_reached() {
-            let Some(next) = self.queue.front() else { break };
+            let Some(next) = self.queue.front() else {
+                break;
+            };
             if let Fed::Record(record) = next {
                 if self.flying + self.keys.waiting() >= most {
                     break;
@@ -266,7 +291,9 @@ impl Engine {
                     blocked = Some("memory: the records under way are large");
                     break;
                 }
-                if window.is_some_and(|window| record.retry_of.is_none() && self.positions.ahead(record.position) >= window) {
+                if window.is_some_and(|window| {
+                    record.retry_of.is_none() && self.positions.ahead(record.position) >= window
+                }) {
                     blocked = Some("order: input (a record before waits)");
                     break;
                 }
@@ -278,6 +305,7 @@ impl Engine {
             match self.queue.pop_front() {
                 Some(Fed::Record(record)) => {
                     self.taken += 1;
+                    self.taken_again += u64::from(record.retry_of.is_some());
                     self.held_bytes += record.weight();
                     if let Some(record) = self.keys.start(record.identity, record) {
                         self.launch(gather, record);
@@ -288,7 +316,11 @@ impl Engine {
                 None => break,
             }
         }
-        *self.live.blocked.lock().unwrap_or_else(PoisonError::into_inner) = blocked;
+        *self
+            .live
+            .blocked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = blocked;
         // Records that became free because the one before them with the same key has ended.
         while let Some(record) = self.ready.pop() {
             self.launch(gather, record);
@@ -298,7 +330,9 @@ impl Engine {
     fn launch(&mut self, gather: &mut Gather<Worked, RunError>, record: Box<Record>) {
         let work = self.work.clone();
         self.flying += 1;
-        let spawned = gather.try_spawn_with_grace("record", self.options.grace, async move { Ok(work_on(work, record).await) });
+        let spawned = gather.try_spawn_with_grace("record", self.options.grace, async move {
+            Ok(work_on(work, record).await)
+        });
         if spawned.is_err() {
             // The scope is cancelled: the loop is about to hear of it.
             self.flying -= 1;
@@ -348,17 +382,28 @@ impl Engine {
 
     fn bad(&mut self, bad: Box<Bad>) {
         self.taken += 1;
+        self.taken_again += u64::from(bad.retry_of.is_some());
         if !bad.template {
             return self.bury(Suspect::Line(bad));
         }
-        let death = Death { cause: bad.cause.clone(), template: true, ..Death::default() };
+        let death = Death {
+            cause: bad.cause.clone(),
+            template: true,
+            ..Death::default()
+        };
         self.suspect(&death, Suspect::Line(bad));
     }
 
     /// A record's steps have ended.
     fn worked(&mut self, worked: Worked) {
         self.flying -= 1;
-        let Worked { record, end, ok, otherwise, skipped } = worked;
+        let Worked {
+            record,
+            end,
+            ok,
+            otherwise,
+            skipped,
+        } = worked;
         self.ready.extend(self.keys.finish(&record.identity));
         for (index, step) in self.steps.iter_mut().enumerate() {
             step.ok += (ok >> index) & 1;
@@ -384,15 +429,29 @@ impl Engine {
         }
         let why = match why {
             Unfinished::Drained => return,
-            Unfinished::GaveUp { service, down_for, last } => {
+            Unfinished::GaveUp {
+                service,
+                down_for,
+                last,
+            } => {
                 let name = &self.work.plan.services[service].name;
-                format!("{name} was down for {} s, longer than its patience ({last})", down_for.as_secs())
+                format!(
+                    "{name} was down for {} s, longer than its patience ({last})",
+                    down_for.as_secs()
+                )
             }
             Unfinished::Told { step, status, body } => {
                 let step = &self.work.plan.steps[step];
-                let status = status.map(|status| format!(" ({status})")).unwrap_or_default();
-                let said = body.map(|body| format!("\n  it said: {body}")).unwrap_or_default();
-                format!("step `{}`: the answer{status} matches `classify: stop`{said}", step.name)
+                let status = status
+                    .map(|status| format!(" ({status})"))
+                    .unwrap_or_default();
+                let said = body
+                    .map(|body| format!("\n  it said: {body}"))
+                    .unwrap_or_default();
+                format!(
+                    "step `{}`: the answer{status} matches `classify: stop`{said}",
+                    step.name
+                )
             }
         };
         self.stop(Stop::GaveUp(why));
@@ -413,7 +472,10 @@ impl Engine {
 
     fn suspect(&mut self, death: &Death, suspect: Suspect) {
         let plan = self.work.plan.clone();
-        match self.early.death(death, suspect, |step| plan.steps[step].name.clone()) {
+        match self
+            .early
+            .death(death, suspect, |step| plan.steps[step].name.clone())
+        {
             Fate::Dead(suspect) => self.bury(suspect),
             Fate::Held => {}
             Fate::Stop(why) if self.stop.is_none() => self.stop(Stop::GaveUp(why)),
@@ -425,21 +487,47 @@ impl Engine {
     fn bury(&mut self, suspect: Suspect) {
         let (position, dying) = match suspect {
             Suspect::Record(record, death) => {
-                let step = death.step.map(|step| self.work.plan.steps[step].name.as_str());
+                let step = death
+                    .step
+                    .map(|step| self.work.plan.steps[step].name.as_str());
                 let cause = self.work.globals.redact(&death.cause).into_owned();
-                self.causes.count(step, &cause, death.status, || match &record.key {
-                    Some(key) => format!("key {key}"),
-                    None => format!("line {}", record.start.line),
-                });
+                self.causes
+                    .count(step, &cause, death.status, || match &record.key {
+                        Some(key) => format!("key {key}"),
+                        None => format!("line {}", record.start.line),
+                    });
                 if let Some(step) = death.step {
                     self.steps[step].dead += 1;
                 }
-                let new = letter::of_record(&record, &Death { cause, ..*death.clone() }, step);
-                (record.position, Dying { new, retry_of: record.retry_of, weight: record.weight() })
+                let new = letter::of_record(
+                    &record,
+                    &Death {
+                        cause,
+                        ..*death.clone()
+                    },
+                    step,
+                );
+                (
+                    record.position,
+                    Dying {
+                        new,
+                        retry_of: record.retry_of,
+                        weight: record.weight(),
+                    },
+                )
             }
             Suspect::Line(bad) => {
-                self.causes.count(None, &bad.cause, None, || format!("line {}", bad.start.line));
-                (bad.position, Dying { new: letter::of_line(&bad), retry_of: bad.retry_of, weight: 0 })
+                self.causes.count(None, &bad.cause, None, || {
+                    format!("line {}", bad.start.line)
+                });
+                (
+                    bad.position,
+                    Dying {
+                        new: letter::of_line(&bad),
+                        retry_of: bad.retry_of,
+                        weight: 0,
+                    },
+                )
             }
         };
         let is_retry = dying.retry_of.is_some();
@@ -460,7 +548,8 @@ impl Engine {
 
     fn finalize(&mut self, position: u64, outcome: Final) {
         let mut ready = mem::take(&mut self.scratch);
-        self.positions.outcome(position, (position, outcome), &mut ready);
+        self.positions
+            .outcome(position, (position, outcome), &mut ready);
         for (_, outcome) in ready.drain(..) {
             self.push(outcome);
         }
@@ -500,7 +589,12 @@ impl Engine {
             return;
         }
         let (settled, mark) = self.positions.progress();
-        let mut commit = Commit { settled, mark, filtered: mem::take(&mut self.filtered), ..Commit::default() };
+        let mut commit = Commit {
+            settled,
+            mark,
+            filtered: mem::take(&mut self.filtered),
+            ..Commit::default()
+        };
         commit.weight = mem::take(&mut self.batch_weight);
         self.passed = 0;
         for outcome in self.batch.take() {
@@ -524,7 +618,9 @@ impl Engine {
                 self.outstanding = self.outstanding + receipt.dead - receipt.retried;
                 self.held_bytes -= receipt.weight;
                 for (cause, key, line) in receipt.refused {
-                    self.causes.count(None, &cause, None, || key.map_or(format!("line {line}"), |key| format!("key {key}")));
+                    self.causes.count(None, &cause, None, || {
+                        key.map_or(format!("line {line}"), |key| format!("key {key}"))
+                    });
                 }
             }
             Err(error) => self.sink_failed(&error),
@@ -540,7 +636,9 @@ impl Engine {
     }
 
     fn publish(&self) {
-        self.live.flying.store((self.flying + self.keys.waiting()) as u64, Relaxed);
+        self.live
+            .flying
+            .store((self.flying + self.keys.waiting()) as u64, Relaxed);
     }
 
     /// Once a second: what holds the run back.
@@ -553,13 +651,22 @@ impl Engine {
     async fn finish(mut self) -> Result<Report, RunError> {
         let limited = self.limit_reached() && !(self.feed.is_none() && self.queue.is_empty());
         let more_came = limited && self.stop.is_none();
-        let at_end = self.stop.is_none() && !more_came && self.options.which == super::Which::All;
+        let ended = self.stop.is_none() && !more_came;
         self.stop_reading.store(true, Relaxed);
         self.feed = None;
         if !self.writer.failed {
             let mark = self.positions.mark();
-            let phase = if at_end { Phase::Finished } else { Phase::Stopped };
-            let source = self.fingerprint.take().map(|known| SourceMark { tail: tail_hash(&self.work.plan, mark), ..known });
+            let phase = match self.options.which {
+                Which::All if ended => Phase::Finished,
+                Which::All => Phase::Stopped,
+                // Nothing was read: the flow is as far as it was.
+                Which::Marked if self.phase == Phase::Finished => Phase::Finished,
+                Which::Marked => Phase::Stopped,
+            };
+            let source = self.fingerprint.take().map(|known| SourceMark {
+                tail: tail_hash(&self.work.plan, mark),
+                ..known
+            });
             let ended = match self.writer.end(Ending { phase, source }) {
                 Ok(()) => self.writer.receipt().await.map(drop),
                 Err(error) => Err(error),
@@ -568,7 +675,10 @@ impl Engine {
                 self.sink_failed(&error);
             }
         }
-        let pending = self.given_up + self.keys.waiting() as u64 + self.early.held() as u64 + self.positions.waiting() as u64;
+        let pending = self.given_up
+            + self.keys.waiting() as u64
+            + self.early.held() as u64
+            + self.positions.waiting() as u64;
         match self.stop.take() {
             Some(Stop::Reading(error)) => Err(error),
             stop => Ok(self.report(stop, pending, more_came)),
@@ -578,13 +688,19 @@ impl Engine {
     fn report(self, stop: Option<Stop>, pending: u64, limited: bool) -> Report {
         let done = self.live.done.load(Relaxed);
         let dead = self.live.dead.load(Relaxed);
-        let skipped = self.live.skipped.load(Relaxed);
+        let skipped = self
+            .live
+            .skipped
+            .load(Relaxed)
+            .saturating_sub(self.taken_again);
         let (outcome, stopped_by) = match stop {
             Some(Stop::Told(why)) => (Outcome::Stopped, Some(why)),
             Some(Stop::GaveUp(why)) => (Outcome::GaveUp, Some(why)),
             Some(Stop::Reading(_)) | None if limited => (Outcome::Limited, None),
             Some(Stop::Reading(_)) | None if self.outstanding > 0 => (Outcome::DeadLetters, None),
-            Some(Stop::Reading(_)) | None if done == 0 && skipped > 0 => (Outcome::NothingNew, None),
+            Some(Stop::Reading(_)) | None if done == 0 && skipped > 0 => {
+                (Outcome::NothingNew, None)
+            }
             Some(Stop::Reading(_)) | None => (Outcome::Done, None),
         };
         let exit = match outcome {
@@ -593,8 +709,20 @@ impl Engine {
             _ if self.outstanding > 0 => 3,
             _ => 0,
         };
-        let services = self.live.services().into_iter().map(|service| (service.name.clone(), service_report(&service))).collect();
-        let steps = self.work.plan.steps.iter().map(|step| step.name.clone()).zip(self.steps).collect();
+        let services = self
+            .live
+            .services()
+            .into_iter()
+            .map(|service| (service.name.clone(), service_report(&service)))
+            .collect();
+        let steps = self
+            .work
+            .plan
+            .steps
+            .iter()
+            .map(|step| step.name.clone())
+            .zip(self.steps)
+            .collect();
         Report {
             version: 1,
             flow: self.work.plan.name.clone(),
@@ -611,7 +739,11 @@ impl Engine {
             filtered: self.live.filtered.load(Relaxed),
             dead_outstanding: self.outstanding,
             seconds: self.began.elapsed().as_secs_f64(),
-            limited_by: self.holders.into_iter().max_by_key(|(_, seconds)| *seconds).map(|(holder, _)| holder),
+            limited_by: self
+                .holders
+                .into_iter()
+                .max_by_key(|(_, seconds)| *seconds)
+                .map(|(holder, _)| holder),
             services,
             steps,
             dead_by: self.causes.into_list(),
@@ -629,7 +761,9 @@ fn service_report(service: &super::ServiceStatus) -> ServiceReport {
         throttled: snapshot.throttled,
         timeouts: snapshot.timeouts,
         in_flight_max: snapshot.in_flight_max,
-        rate_used: snapshot.rate.map(|_| (snapshot.rate_used * 10_000.0).round() / 10_000.0),
+        rate_used: snapshot
+            .rate
+            .map(|_| (snapshot.rate_used * 10_000.0).round() / 10_000.0),
         latency_ms: LatencyReport {
             p50: latency(snapshot.latency.p50_ms),
             p95: latency(snapshot.latency.p95_ms),
@@ -638,7 +772,9 @@ fn service_report(service: &super::ServiceStatus) -> ServiceReport {
     }
 }
 
-async fn next_batch(feed: &mut Option<mpsc::Receiver<Result<Batch, ReaderError>>>) -> Option<Result<Batch, ReaderError>> {
+async fn next_batch(
+    feed: &mut Option<mpsc::Receiver<Result<Batch, ReaderError>>>,
+) -> Option<Result<Batch, ReaderError>> {
     match feed {
         Some(feed) => feed.recv().await,
         None => std::future::pending().await,

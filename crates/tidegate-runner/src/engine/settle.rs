@@ -23,7 +23,13 @@ pub(super) struct Positions<T> {
 
 impl<T> Positions<T> {
     pub(super) fn new(order: Order, settled: Settled, next: Mark) -> Positions<T> {
-        Positions { order, open: BTreeMap::new(), settled, next, early: BTreeMap::new() }
+        Positions {
+            order,
+            open: BTreeMap::new(),
+            settled,
+            next,
+            early: BTreeMap::new(),
+        }
     }
 
     /// A record has been read.
@@ -38,7 +44,9 @@ impl<T> Positions<T> {
 
     /// How far reading is ahead of the first open position.
     pub(super) fn ahead(&self, position: u64) -> u64 {
-        self.open.first_key_value().map_or(0, |(first, _)| position.saturating_sub(*first))
+        self.open
+            .first_key_value()
+            .map_or(0, |(first, _)| position.saturating_sub(*first))
     }
 
     /// The first open position.
@@ -78,7 +86,9 @@ impl<T> Positions<T> {
     }
 
     pub(super) fn mark(&self) -> Mark {
-        self.open.first_key_value().map_or(self.next, |(_, mark)| *mark)
+        self.open
+            .first_key_value()
+            .map_or(self.next, |(_, mark)| *mark)
     }
 }
 

@@ -65,19 +65,31 @@ impl Default for Options {
     }
 }
 
-pub(super) async fn run(plan: Arc<Plan>, options: Options, live: Arc<Live>) -> Result<Report, RunError> {
+pub(super) async fn run(
+    plan: Arc<Plan>,
+    options: Options,
+    live: Arc<Live>,
+) -> Result<Report, RunError> {
     if plan.steps.len() > 64 {
         return Err(RunError::TooManySteps(plan.steps.len()));
     }
     let stop_reading = Arc::new(AtomicBool::new(false));
     // Opened once for its columns, which the sink needs before the journal says where reading goes on.
-    let columns = match options.which {
-        _ if record::has_columns(&plan) => record::Opened::open(&plan, Mark::default(), &stop_reading)?.columns().to_vec(),
-        _ => Vec::new(),
+    let columns = if record::has_columns(&plan) {
+        record::Opened::open(&plan, Mark::default(), &stop_reading)?
+            .columns()
+            .to_vec()
+    } else {
+        Vec::new()
     };
+    let reads_source = options.which == Which::All;
     let shape = Shape::new(&plan, &columns);
     let place = output::place(&plan, options.state.as_deref());
-    let manner = Manner { fresh: options.fresh, accept_flow_change: options.accept_flow_change };
+    let manner = Manner {
+        fresh: options.fresh,
+        accept_flow_change: options.accept_flow_change,
+        reads_source,
+    };
     let mut opened = output::open(&plan, &shape, &place, manner)?;
     for note in opened.notes.drain(..) {
         live.note(note);
@@ -86,18 +98,27 @@ pub(super) async fn run(plan: Arc<Plan>, options: Options, live: Arc<Live>) -> R
         live.note("the output cannot be cut back: after a crash some rows come twice".to_owned());
     }
     let fingerprint = record::fingerprint(&plan);
-    let start = Start::find(&plan, &opened.state, fingerprint.as_ref());
+    let fingerprint = fingerprint.filter(|_| reads_source);
+    let start = if reads_source {
+        Start::find(&plan, &opened.state, fingerprint.as_ref())
+    } else {
+        Start::after(&opened.state)
+    };
     if let Some(note) = &start.note {
         live.note(note.clone());
     }
     // A finished flow that runs again is a new run; an unfinished one keeps its name and its start.
-    let again = (opened.state.phase == Phase::Finished).then(|| (run_name(), now()));
+    let again =
+        (reads_source && opened.state.phase == Phase::Finished).then(|| (run_name(), now()));
     let begin = Begin {
         meaning: plan.meaning,
         source: fingerprint.as_ref(),
         dead_file: plan.dead_letter.is_some() || opened.state.dead_file,
+        reads_source,
         count_anew: start.anew,
-        new_run: again.as_ref().map(|(run, started)| (run.as_str(), started.as_str())),
+        new_run: again
+            .as_ref()
+            .map(|(run, started)| (run.as_str(), started.as_str())),
     };
     opened.journal.begin(&mut opened.connection, &begin)?;
     if let Some((run, started)) = again {
@@ -109,16 +130,29 @@ pub(super) async fn run(plan: Arc<Plan>, options: Options, live: Arc<Live>) -> R
         plan.steps.iter().map(|step| step.name.clone()).collect(),
         plan.env.clone(),
         plan.vars.clone(),
-        RunInfo { id: state.run.clone(), started: state.started.clone() },
+        RunInfo {
+            id: state.run.clone(),
+            started: state.started.clone(),
+        },
     ));
     let waiting = plan.records.in_flight.saturating_mul(plan.widest_fan_out());
-    let services =
-        plan.services.iter().map(|service| Service::new(service, &globals, waiting)).collect::<Result<Vec<_>, _>>()?;
+    let services = plan
+        .services
+        .iter()
+        .map(|service| Service::new(service, &globals, waiting))
+        .collect::<Result<Vec<_>, _>>()?;
     live.set_services(
         plan.services
             .iter()
             .zip(&services)
-            .map(|(plan, service)| (plan.name.clone(), plan.rate_text.clone(), plan.in_flight, service.policy.clone()))
+            .map(|(plan, service)| {
+                (
+                    plan.name.clone(),
+                    plan.rate_text.clone(),
+                    plan.in_flight,
+                    service.policy.clone(),
+                )
+            })
             .collect(),
     );
     let work = Arc::new(Work {
@@ -133,7 +167,11 @@ pub(super) async fn run(plan: Arc<Plan>, options: Options, live: Arc<Live>) -> R
         Which::All => Some(record::Opened::open(&plan, start.mark, &stop_reading)?),
         Which::Marked => None,
     };
-    if let Some(size) = fingerprint.as_ref().filter(|_| options.which == Which::All && !record::is_compressed(&plan)).map(|mark| mark.size) {
+    if let Some(size) = fingerprint
+        .as_ref()
+        .filter(|_| options.which == Which::All && !record::is_compressed(&plan))
+        .map(|mark| mark.size)
+    {
         live.total_bytes.get_or_init(|| size);
     }
     live.first_byte.store(start.mark.offset, Relaxed);
@@ -151,13 +189,29 @@ pub(super) async fn run(plan: Arc<Plan>, options: Options, live: Arc<Live>) -> R
         feed,
     };
     let (writer, write) = Writer::new(opened);
-    let settled = if start.anew { Settled::default() } else { state.settled.clone() };
+    let settled = if start.anew {
+        Settled::default()
+    } else {
+        state.settled.clone()
+    };
     live.skipped.store(start.skipped, Relaxed);
-    let engine = Engine::new(work, options.clone(), live, &state, settled, start.mark, fingerprint, incoming, writer, stop_reading);
+    let engine = Engine::new(
+        work,
+        options.clone(),
+        live,
+        &state,
+        settled,
+        start.mark,
+        fingerprint,
+        incoming,
+        writer,
+        stop_reading,
+    );
     let most = plan.records.in_flight + 8;
     let opts = Opts::named("flow").max_children(most).grace(options.grace);
     let ended = scope(opts, async move |scope: &tidegate::Scope<RunError>| {
-        let started = |thread: &str| RunError::Internal(format!("the {thread} could not be started"));
+        let started =
+            |thread: &str| RunError::Internal(format!("the {thread} could not be started"));
         let writing = scope.spawn_thread("writer", move |_| {
             write();
             Ok(())
@@ -195,6 +249,18 @@ struct Start {
 }
 
 impl Start {
+    /// Nothing is read: positions stay as they are.
+    fn after(state: &FlowState) -> Start {
+        Start {
+            mark: state.mark,
+            position: state.settled.mark(),
+            matching: Matching::Position(state.settled.clone()),
+            anew: false,
+            skipped: state.settled.count(),
+            note: None,
+        }
+    }
+
     fn find(plan: &Plan, state: &FlowState, now: Option<&SourceMark>) -> Start {
         let settled = state.settled.count();
         let nothing_known = settled == 0 && state.done + state.dead == 0;
@@ -204,8 +270,16 @@ impl Start {
         };
         if nothing_known || same {
             return Start {
-                mark: if record::can_seek(plan) { state.mark } else { Mark::default() },
-                position: if record::can_seek(plan) { state.settled.mark() } else { 0 },
+                mark: if record::can_seek(plan) {
+                    state.mark
+                } else {
+                    Mark::default()
+                },
+                position: if record::can_seek(plan) {
+                    state.settled.mark()
+                } else {
+                    0
+                },
                 matching: Matching::Position(state.settled.clone()),
                 anew: false,
                 skipped: settled,
@@ -215,7 +289,14 @@ impl Start {
         let note = (now.is_some() && state.source.is_some()).then(|| {
             "the input has changed since the last run: records are matched by their key; finished ones are not done again".to_owned()
         });
-        Start { mark: Mark::default(), position: 0, matching: Matching::Identity, anew: true, skipped: 0, note }
+        Start {
+            mark: Mark::default(),
+            position: 0,
+            matching: Matching::Identity,
+            anew: true,
+            skipped: 0,
+            note,
+        }
     }
 }
 

@@ -249,11 +249,21 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    /// Adds a fault or warning; the same one again at the same place is dropped.
     pub(crate) fn add(&mut self, fault: Fault) {
-        match fault.severity {
-            Severity::Error => self.faults.push(fault),
-            Severity::Warning => self.warnings.push(fault),
+        let list = match fault.severity {
+            Severity::Error => &mut self.faults,
+            Severity::Warning => &mut self.warnings,
+        };
+        let is_known = |known: &Fault| known.at == fault.at && known.message == fault.message;
+        if !list.iter().any(is_known) {
+            list.push(fault);
         }
+    }
+
+    /// How many faults there are so far.
+    pub(crate) fn faults(&self) -> usize {
+        self.faults.len()
     }
 
     pub(crate) fn any_fault(&self) -> bool {

@@ -5,7 +5,7 @@
 //! traps    what people meant where YAML reads something else
 //! keys     which keys there are; the reader and the schema both follow these tables
 //! fields   reading one map by its table
-//! model    the typed flow; service, step, ends: its parts
+//! model    the typed flow; source, service, step, sink: its parts
 //! fault    what is wrong, and how it is shown
 //! schema   the tables as a JSON schema
 //! ```
@@ -17,6 +17,8 @@ mod keys;
 mod model;
 mod schema;
 mod service;
+mod sink;
+mod source;
 mod step;
 mod suggest;
 mod traps;
@@ -26,11 +28,13 @@ mod yaml;
 
 pub use fault::{Fault, Faults, Look, Warning};
 pub use schema::schema;
+pub use values::duration as parse_duration;
 
-pub(crate) use ends::{Sink, SinkKind, Source, SourceFormat};
 pub(crate) use fault::{FlowText, Found};
 pub(crate) use model::{Flow, Spanned};
 pub(crate) use service::{Auth, Service};
+pub(crate) use sink::{Sink, SinkKind};
+pub(crate) use source::{Source, SourceFormat};
 pub(crate) use step::{ClassifyKeys, Step};
 pub(crate) use suggest::did_you_mean;
 pub(crate) use tree::{Kind, Map, Node, Scalar, Span};

@@ -3,11 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    ends::{self, Sink, Source},
     fault::{Fault, FlowText, Found},
     fields::{Fields, expected},
     keys,
     service::{self, Service},
+    sink::{self, Sink},
+    source::{self, Source},
     step::{self, Step},
     tree::{Map, Node, Scalar, Span},
     yaml,
@@ -76,8 +77,8 @@ impl Flow {
         let records = records(&top, found);
         let services = service::read_all(&top, found);
         let steps = step::read_all(&top, &services, found);
-        let source = ends::source(&top, &root, found);
-        let sink = ends::sink(&top, found);
+        let source = source::read(&top, &root, found);
+        let sink = sink::read(&top, found);
         Some(Flow {
             name: top.word("name", found).map(Spanned::of),
             rerun: top
@@ -89,7 +90,7 @@ impl Flow {
             services,
             steps,
             sink,
-            dead_letter: ends::dead_letter(&top, found),
+            dead_letter: sink::dead_letter(&top, found),
             text,
         })
     }

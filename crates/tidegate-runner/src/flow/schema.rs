@@ -36,7 +36,7 @@ fn table(table: &'static Table, definitions: &mut Map<String, Value>) -> Value {
     let mut object =
         json!({ "type": "object", "description": table.about, "properties": properties });
     object["additionalProperties"] = match table.others {
-        Others::Refused => json!(false),
+        Others::Refused | Others::CallLater => json!(false),
         Others::Call => {
             json!({ "type": "string", "pattern": "^(GET|HEAD|OPTIONS|PUT|DELETE|POST|PATCH) ", "description": "SERVICE: METHOD TARGET" })
         }

@@ -239,7 +239,7 @@ fn call(
 const METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "POST", "PATCH"];
 
 /// The method, in any case of letters, and where the target begins.
-fn split_call(text: &str) -> Option<(&'static str, usize)> {
+pub(super) fn split_call(text: &str) -> Option<(&'static str, usize)> {
     let (word, rest) = text.split_once(char::is_whitespace)?;
     let method = METHODS
         .iter()

@@ -5,20 +5,33 @@
 use super::{fault::Fault, tree::Span};
 
 /// A map or list as a key: nearly always `{{ … }}` without quotes.
-pub(crate) fn complex_key(text: &str, map: &Span) -> Fault {
+pub(crate) fn complex_key(text: &str, map: &Span, key: &Span) -> Fault {
     let line = Line::of(text, map.start);
     if text[map.start..].starts_with("{{") {
         return braces(&line, map.start);
     }
-    Fault::error("a key must be a text")
-        .at(map)
-        .label("here a map or a list stands before the `:`")
+    let fault = Fault::error("a key must be a text").at(key);
+    fault.label("a map or a list stands here as a key")
 }
 
 /// Turns the parser's complaint at a byte into a fault that names the cause.
 pub(crate) fn explain(text: &str, at: usize, info: &str) -> Fault {
     let at = at.min(text.len());
     let line = Line::of(text, at);
+    if info.contains("flow mapping") || info.contains("flow sequence") {
+        if let Some(fault) = line.trap() {
+            return fault;
+        }
+        if let Some(open) = unclosed(&text[..at]) {
+            let fault = Fault::error(format!("this `{}` never closes", &text[open..=open]));
+            return fault.at(&(open..open + 1));
+        }
+    }
+    if info.contains("mapping values are not allowed")
+        && let Some(fault) = line.too_deep(text)
+    {
+        return fault;
+    }
     let known = line.trap().or_else(|| {
         // Some mistakes are noticed one line late.
         let before = line.start.checked_sub(1).map(|end| Line::of(text, end))?;
@@ -36,6 +49,20 @@ pub(crate) fn explain(text: &str, at: usize, info: &str) -> Fault {
             .at(&(at..(at + 1).min(text.len())))
             .label(info.to_owned())
     })
+}
+
+/// The last bracket that is open at the end of a text.
+fn unclosed(text: &str) -> Option<usize> {
+    let mut closed = 0_usize;
+    for (at, c) in text.char_indices().rev() {
+        match c {
+            ']' | '}' => closed += 1,
+            '[' | '{' if closed == 0 => return Some(at),
+            '[' | '{' => closed -= 1,
+            _ => {}
+        }
+    }
+    None
 }
 
 /// A line of the file, and what seems to be its key and value.
@@ -114,6 +141,24 @@ impl<'t> Line<'t> {
             }
             _ => self.colon_inside(),
         }
+    }
+
+    /// A key that is indented more than the entry above it, which has a value already.
+    fn too_deep(&self, text: &'t str) -> Option<Fault> {
+        let above = text[..self.start]
+            .lines()
+            .rev()
+            .find(|line| !line.trim().is_empty())?;
+        let indent = |line: &str| line.len() - line.trim_start().len();
+        let (own, other) = (indent(self.text), indent(above));
+        let above = Line::of(above, 0);
+        if own <= other || above.key.is_empty() || above.value.is_empty() || self.key.is_empty() {
+            return None;
+        }
+        let at = self.start + other..self.start + own;
+        let fault = Fault::error(format!("`{}` is indented too far", self.key)).at(&at);
+        let fault = fault.label(format!("`{}` above has a value already", above.key));
+        Some(fault.help(format!("indent both lines by {other} blanks")))
     }
 
     fn at(&self, from: usize, len: usize) -> Span {

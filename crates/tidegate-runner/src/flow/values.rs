@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// `500ms`, `2s`, `10m`, `1h`.
-pub(crate) fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = split_unit(text)?;
     let seconds = match unit {
         "ms" => 0.001,

@@ -22,10 +22,7 @@ pub(crate) fn parse(text: &str, found: &mut Found) -> Option<Node> {
         parser: Parser::new_from_str(text),
         found,
     };
-    match builder.document() {
-        Ok(root) => root,
-        Err(Stop) => None,
-    }
+    builder.document().ok().flatten()
 }
 
 /// The fault has been reported.
@@ -128,7 +125,8 @@ impl<'t> Builder<'t, '_> {
         loop {
             let (event, span) = self.next()?;
             if event == Event::SequenceEnd {
-                return Ok(Node::List(items, self.trimmed(start.start, span.end)));
+                let last = items.last().map(|item: &Node| item.span().end);
+                return Ok(Node::List(items, self.whole(&start, &span, last)));
             }
             items.push(self.node(event, span, depth + 1)?);
         }
@@ -137,44 +135,56 @@ impl<'t> Builder<'t, '_> {
     fn map(&mut self, start: Span, depth: usize) -> Result<Node, Stop> {
         let mut entries: Vec<(Scalar, Node)> = Vec::new();
         let mut seen: HashMap<String, Span> = HashMap::new();
+        // Faults of what a broken map lacks or holds would only repeat its own.
         let mut broken = false;
+        let mut last = None;
         loop {
             let (event, span) = self.next()?;
             if event == Event::MappingEnd {
-                let span = self.trimmed(start.start, span.end);
+                let span = self.whole(&start, &span, last);
+                let map = Map { entries, span };
                 return Ok(if broken {
-                    Node::Broken(span)
+                    Node::Broken(map.span)
                 } else {
-                    Node::Map(Map { entries, span })
+                    Node::Map(map)
                 });
             }
             let complex = matches!(event, Event::MappingStart(..) | Event::SequenceStart(..));
             if complex && !broken {
-                self.found.add(traps::complex_key(self.text, &start));
+                self.found.add(traps::complex_key(self.text, &start, &span));
                 broken = true;
             }
             let key = self.node(event, span, depth + 1)?;
             let (event, span) = self.next()?;
             let value = self.node(event, span, depth + 1)?;
+            last = Some(value.span().end);
             let Node::Scalar(key) = key else { continue };
             if key.text == "<<" && key.style == Style::Plain {
-                self.found.add(
-                    Fault::error("a flow file has no merge keys")
-                        .at(&key.span)
-                        .help("write the keys out"),
-                );
+                let fault = Fault::error("a flow file has no merge keys").at(&key.span);
+                self.found.add(fault.help("write the keys out"));
+                broken = true;
                 continue;
             }
             if let Some(first) = seen.get(&key.text) {
-                let fault = Fault::error(format!("`{}` is there twice", key.text))
-                    .at(&key.span)
-                    .also(first, "first here");
+                let fault = Fault::error(format!("`{}` is there twice", key.text));
+                let fault = fault.at(&key.span).also(first, "first here");
                 self.found.add(fault.help("keep one of them"));
                 continue;
             }
             seen.insert(key.text.clone(), key.span.clone());
             entries.push((key, value));
         }
+    }
+
+    /// A list or map from its first byte to its last: the parser counts blanks and comments behind it as part of it.
+    fn whole(&self, start: &Span, end: &Span, last: Option<usize>) -> Span {
+        let closes = self.text[end.start..].starts_with([']', '}']);
+        let end = if closes {
+            end.start + 1
+        } else {
+            last.unwrap_or(start.end)
+        };
+        start.start..end.max(start.start)
     }
 
     fn refuse_anchor_and_tag(&mut self, anchor: usize, tag: bool, span: &Span) {
@@ -233,10 +243,5 @@ impl<'t> Builder<'t, '_> {
             .get(char_index)
             .copied()
             .unwrap_or(self.text.len())
-    }
-
-    fn trimmed(&self, start: usize, end: usize) -> Span {
-        let end = end.max(start);
-        start..start + self.text[start..end].trim_end().len()
     }
 }

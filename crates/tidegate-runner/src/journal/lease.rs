@@ -38,11 +38,20 @@ impl Lease {
     /// # Errors
     /// [`LeaseError::Held`] while another process has it; [`LeaseError::Io`] if the file cannot be made or locked.
     pub fn take(path: &Path) -> Result<Lease, LeaseError> {
-        let failed = |source| LeaseError::Io { path: path.to_owned(), source };
+        let failed = |source| LeaseError::Io {
+            path: path.to_owned(),
+            source,
+        };
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(failed)?;
         }
-        let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path).map_err(failed)?;
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(path)
+            .map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -55,7 +64,9 @@ impl Lease {
             }
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
-        file.set_len(0).and_then(|()| file.rewind()).map_err(failed)?;
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .map_err(failed)?;
         write!(file, "process {}", std::process::id()).map_err(failed)?;
         Ok(Lease { _file: file })
     }
@@ -71,7 +82,12 @@ mod tests {
         let path = folder.path().join("deep/flow.lock");
         let first = Lease::take(&path).expect("nobody has it");
         let refused = Lease::take(&path).expect_err("it is held");
-        assert!(refused.to_string().contains(&format!("process {}", std::process::id())), "{refused}");
+        assert!(
+            refused
+                .to_string()
+                .contains(&format!("process {}", std::process::id())),
+            "{refused}"
+        );
         drop(first);
         Lease::take(&path).expect("free again");
     }

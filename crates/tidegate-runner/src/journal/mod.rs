@@ -19,7 +19,10 @@ mod store;
 pub use dead::{DeadLetter, DeadState, NewDead};
 pub use lease::{Lease, LeaseError};
 pub use ranges::{Corrupt, Settled};
-pub use store::{Begin, Finished, FlowState, Journal, JournalError, Mark, OutputMark, Phase, Progress, SourceMark, StoredDead};
+pub use store::{
+    Begin, Finished, FlowState, Journal, JournalError, Mark, OutputMark, Phase, Progress,
+    SourceMark, StoredDead,
+};
 pub(crate) use store::{now, run_name};
 
 /// The identity of a record: a hash of its key, or of its bytes where there is no key.

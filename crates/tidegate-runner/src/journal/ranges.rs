@@ -26,17 +26,29 @@ impl Settled {
 
     /// How many positions are settled.
     pub fn count(&self) -> u64 {
-        self.mark + self.above.iter().map(|(start, end)| end - start).sum::<u64>()
+        self.mark
+            + self
+                .above
+                .iter()
+                .map(|(start, end)| end - start)
+                .sum::<u64>()
     }
 
     /// The first position above every settled one.
     pub fn end(&self) -> u64 {
-        self.above.last_key_value().map_or(self.mark, |(_, end)| *end)
+        self.above
+            .last_key_value()
+            .map_or(self.mark, |(_, end)| *end)
     }
 
     /// Whether `position` is settled.
     pub fn contains(&self, position: u64) -> bool {
-        position < self.mark || self.above.range(..=position).next_back().is_some_and(|(_, end)| position < *end)
+        position < self.mark
+            || self
+                .above
+                .range(..=position)
+                .next_back()
+                .is_some_and(|(_, end)| position < *end)
     }
 
     /// Settles `position`. False if it was settled before.
@@ -133,7 +145,10 @@ mod tests {
         for position in (0..1_000).filter(|position| *position != 10) {
             assert!(settled.insert(position));
         }
-        assert_eq!((settled.mark(), settled.above.len(), settled.count()), (10, 1, 999));
+        assert_eq!(
+            (settled.mark(), settled.above.len(), settled.count()),
+            (10, 1, 999)
+        );
         assert!(settled.insert(10));
         assert_eq!((settled.mark(), settled.above.len()), (1_000, 0));
     }

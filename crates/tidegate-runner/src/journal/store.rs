@@ -63,7 +63,9 @@ pub enum JournalError {
     #[error("another run has taken over the journal of this flow; this one stops")]
     LeaseLost,
     /// Made by another version.
-    #[error("the journal has version {found}, this program writes version {VERSION}; use the program that began the run, or --fresh with another --state")]
+    #[error(
+        "the journal has version {found}, this program writes version {VERSION}; use the program that began the run, or --fresh with another --state"
+    )]
     Version {
         /// What the file says.
         found: i64,
@@ -219,10 +221,17 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError`] if the database refuses or holds something else.
-    pub fn open(connection: &mut Connection, name: &str, meaning: [u8; 16]) -> Result<(Journal, FlowState), JournalError> {
+    pub fn open(
+        connection: &mut Connection,
+        name: &str,
+        meaning: [u8; 16],
+    ) -> Result<(Journal, FlowState), JournalError> {
         let tx = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         tx.execute_batch(TABLES)?;
-        match tx.query_row("SELECT version FROM tidegate_version", [], |row| row.get(0)).optional()? {
+        match tx
+            .query_row("SELECT version FROM tidegate_version", [], |row| row.get(0))
+            .optional()?
+        {
             Some(VERSION) => {}
             Some(found) => return Err(JournalError::Version { found }),
             None => {
@@ -249,33 +258,55 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError`] if the database refuses or holds something else.
-    pub fn peek(connection: &Connection, name: &str) -> Result<Option<(Journal, FlowState)>, JournalError> {
-        let known: bool =
-            connection.query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'tidegate_flow')", [], |row| row.get(0))?;
+    pub fn peek(
+        connection: &Connection,
+        name: &str,
+    ) -> Result<Option<(Journal, FlowState)>, JournalError> {
+        let known: bool = connection.query_row(
+            "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'tidegate_flow')",
+            [],
+            |row| row.get(0),
+        )?;
         if !known {
             return Ok(None);
         }
         let found: Option<(i64, i64)> = connection
-            .query_row("SELECT id, epoch FROM tidegate_flow WHERE name = ?1", [name], |row| Ok((row.get(0)?, row.get(1)?)))
+            .query_row(
+                "SELECT id, epoch FROM tidegate_flow WHERE name = ?1",
+                [name],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
             .optional()?;
-        found.map(|(flow, epoch)| Ok((Journal { flow, epoch }, read_state(connection, flow)?))).transpose()
+        found
+            .map(|(flow, epoch)| Ok((Journal { flow, epoch }, read_state(connection, flow)?)))
+            .transpose()
     }
 
     /// Begins a run: the flow's meaning, a new fingerprint of the source, and whether the positions are counted anew.
     ///
-    /// Dead letters of unterminated last lines are forgotten: this run judges those lines again.
-    ///
     /// # Errors
     /// [`JournalError`].
-    pub fn begin(&self, connection: &mut Connection, begin: &Begin<'_>) -> Result<(), JournalError> {
+    pub fn begin(
+        &self,
+        connection: &mut Connection,
+        begin: &Begin<'_>,
+    ) -> Result<(), JournalError> {
         let tx = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let source = begin.source.map(serde_json::to_string).transpose()?;
         self.guarded(tx.execute(
-            "UPDATE tidegate_flow SET phase = 'running', meaning = ?3, source = ?4, dead_file = ?5 WHERE id = ?1 AND epoch = ?2",
+            "UPDATE tidegate_flow SET phase = 'running', meaning = ?3, source = coalesce(?4, source), dead_file = ?5 WHERE id = ?1 AND epoch = ?2",
             params![self.flow, self.epoch, begin.meaning, source, begin.dead_file],
         )?)?;
-        let forgotten = tx.execute("DELETE FROM tidegate_dead WHERE flow = ?1 AND provisional", [self.flow])?;
-        tx.execute("UPDATE tidegate_flow SET dead = dead - ?2 WHERE id = ?1", params![self.flow, forgotten as i64])?;
+        if begin.reads_source {
+            let forgotten = tx.execute(
+                "DELETE FROM tidegate_dead WHERE flow = ?1 AND provisional",
+                [self.flow],
+            )?;
+            tx.execute(
+                "UPDATE tidegate_flow SET dead = dead - ?2 WHERE id = ?1",
+                params![self.flow, forgotten as i64],
+            )?;
+        }
         if begin.count_anew {
             tx.execute(
                 "UPDATE tidegate_flow SET settled = ?2, mark_offset = 0, mark_line = 1 WHERE id = ?1",
@@ -283,7 +314,10 @@ impl Journal {
             )?;
         }
         if let Some((run, started)) = begin.new_run {
-            tx.execute("UPDATE tidegate_flow SET run = ?2, started = ?3 WHERE id = ?1", params![self.flow, run, started])?;
+            tx.execute(
+                "UPDATE tidegate_flow SET run = ?2, started = ?3 WHERE id = ?1",
+                params![self.flow, run, started],
+            )?;
         }
         tx.commit()?;
         Ok(())
@@ -313,7 +347,12 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError::LeaseLost`] if another runner has opened the journal since.
-    pub fn apply(&self, tx: &Transaction<'_>, progress: &Progress, output: Option<&OutputMark>) -> Result<(), JournalError> {
+    pub fn apply(
+        &self,
+        tx: &Transaction<'_>,
+        progress: &Progress,
+        output: Option<&OutputMark>,
+    ) -> Result<(), JournalError> {
         let output = output.map(serde_json::to_string).transpose()?;
         let dead_delta = progress.dead.len() as i64 - progress.revived.len() as i64;
         let changed = tx
@@ -356,7 +395,12 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError::LeaseLost`] if another runner has opened the journal since.
-    pub fn end(&self, connection: &Connection, phase: Phase, source: Option<&SourceMark>) -> Result<(), JournalError> {
+    pub fn end(
+        &self,
+        connection: &Connection,
+        phase: Phase,
+        source: Option<&SourceMark>,
+    ) -> Result<(), JournalError> {
         let source = source.map(serde_json::to_string).transpose()?;
         self.guarded(connection.execute(
             "UPDATE tidegate_flow SET phase = ?3, ended = ?4, source = coalesce(?5, source) WHERE id = ?1 AND epoch = ?2",
@@ -365,12 +409,20 @@ impl Journal {
     }
 
     fn guarded(&self, changed: usize) -> Result<(), JournalError> {
-        if changed == 1 { Ok(()) } else { Err(JournalError::LeaseLost) }
+        if changed == 1 {
+            Ok(())
+        } else {
+            Err(JournalError::LeaseLost)
+        }
     }
 
     /// The identities that are finished, block by block.
     pub fn finished<'c>(&self, connection: &'c Connection) -> Finished<'c> {
-        Finished { connection, flow: self.flow, last: 0 }
+        Finished {
+            connection,
+            flow: self.flow,
+            last: 0,
+        }
     }
 
     /// Gives each dead letter in `state` to `each`: its number, generation, identity, position, record and letter.
@@ -394,7 +446,11 @@ impl Journal {
             let state: String = row.get(1)?;
             each(StoredDead {
                 id: row.get(0)?,
-                state: if state == "retry" { DeadState::Retry } else { DeadState::Dead },
+                state: if state == "retry" {
+                    DeadState::Retry
+                } else {
+                    DeadState::Dead
+                },
                 generation: row.get(2)?,
                 identity,
                 position: row.get::<_, i64>(4)? as u64,
@@ -409,7 +465,11 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError`].
-    pub fn mark_for_retry(&self, connection: &mut Connection, ids: &[i64]) -> Result<(), JournalError> {
+    pub fn mark_for_retry(
+        &self,
+        connection: &mut Connection,
+        ids: &[i64],
+    ) -> Result<(), JournalError> {
         let tx = connection.transaction()?;
         for id in ids {
             tx.execute(
@@ -429,9 +489,15 @@ impl Journal {
         let tx = connection.transaction()?;
         let mut dropped = 0;
         for id in ids {
-            dropped += tx.execute("DELETE FROM tidegate_dead WHERE id = ?1 AND flow = ?2", params![id, self.flow])?;
+            dropped += tx.execute(
+                "DELETE FROM tidegate_dead WHERE id = ?1 AND flow = ?2",
+                params![id, self.flow],
+            )?;
         }
-        tx.execute("UPDATE tidegate_flow SET dead = dead - ?2 WHERE id = ?1", params![self.flow, dropped as i64])?;
+        tx.execute(
+            "UPDATE tidegate_flow SET dead = dead - ?2 WHERE id = ?1",
+            params![self.flow, dropped as i64],
+        )?;
         tx.commit()?;
         Ok(())
     }
@@ -446,6 +512,8 @@ pub struct Begin<'a> {
     pub source: Option<&'a SourceMark>,
     /// Whether the dead-letter file is of this journal's making.
     pub dead_file: bool,
+    /// Dead letters of unterminated last lines are forgotten, as the run reads those lines again.
+    pub reads_source: bool,
     /// Positions start from 0 again: the input is another one, and records are matched by identity.
     pub count_anew: bool,
     /// Name and start of a run that is not a resumed one.
@@ -525,7 +593,10 @@ fn read_state(connection: &Connection, flow: i64) -> Result<FlowState, JournalEr
         run: row.get(4)?,
         started: row.get(5)?,
         settled: Settled::from_bytes(&settled)?,
-        mark: Mark { offset: count(7)?, line: count(8)? },
+        mark: Mark {
+            offset: count(7)?,
+            line: count(8)?,
+        },
         done: count(9)?,
         dead: count(10)?,
         filtered: count(11)?,
@@ -559,5 +630,7 @@ pub(crate) fn run_name() -> String {
 
 /// The time, as RFC 3339 in UTC with seconds.
 pub(crate) fn now() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string()
 }

@@ -87,7 +87,9 @@ pub(crate) enum CommitError {
 }
 
 fn cause(error: &OutError) -> String {
-    std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default()
+    std::error::Error::source(error)
+        .map(|source| format!(": {source}"))
+        .unwrap_or_default()
 }
 
 /// Everything that the writer's thread owns.
@@ -105,17 +107,37 @@ impl Store {
     /// Makes a commit durable. On an error nothing of it is in the journal, and what is in a file beyond its journalled
     /// length is cut off by the next run.
     pub(crate) fn commit(&mut self, commit: Commit) -> Result<Receipt, CommitError> {
-        let Commit { settled, mark, rows, dead, filtered, weight } = commit;
-        let mut progress = Progress { settled, mark, filtered, ..Progress::default() };
-        let mut receipt = Receipt { weight, ..Receipt::default() };
+        let Commit {
+            settled,
+            mark,
+            rows,
+            dead,
+            filtered,
+            weight,
+        } = commit;
+        let mut progress = Progress {
+            settled,
+            mark,
+            filtered,
+            ..Progress::default()
+        };
+        let mut receipt = Receipt {
+            weight,
+            ..Receipt::default()
+        };
         for Dying { new, retry_of, .. } in dead {
             bury(&mut progress, &mut receipt, new, retry_of);
         }
         let output = match &mut self.target {
-            Target::File { file, header, path } => write_rows(file, header.as_deref(), path, &rows)?,
+            Target::File { file, header, path } => {
+                write_rows(file, header.as_deref(), path, &rows)?
+            }
             Target::Nothing | Target::Table(_) => None,
         };
-        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(JournalError::from)?;
+        let tx = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(JournalError::from)?;
         for (row, about) in rows {
             if let (Target::Table(table), Row::Cells(cells)) = (&self.target, &row) {
                 match table.write(&tx, cells) {
@@ -123,8 +145,19 @@ impl Store {
                     Err(WriteError::Refused(why)) => {
                         let record = about.record.expect("a table's rows keep their records");
                         let cause = format!("the sink refuses the row: {why}");
-                        receipt.refused.push((cause.clone(), record.key.as_deref().map(str::to_owned), record.start.line));
-                        let new = letter::of_record(&record, &Death { cause, ..Death::default() }, None);
+                        receipt.refused.push((
+                            cause.clone(),
+                            record.key.as_deref().map(str::to_owned),
+                            record.start.line,
+                        ));
+                        let new = letter::of_record(
+                            &record,
+                            &Death {
+                                cause,
+                                ..Death::default()
+                            },
+                            None,
+                        );
                         bury(&mut progress, &mut receipt, new, about.retry_of);
                         continue;
                     }
@@ -147,7 +180,8 @@ impl Store {
         tx.commit().map_err(JournalError::from)?;
         self.stale_letters |= !progress.revived.is_empty() || !progress.dead_again.is_empty();
         if let Some(file) = &mut self.dead_file {
-            file.append(progress.dead.iter().map(|dead| &dead.letter)).map_err(CommitError::DeadFile)?;
+            file.append(progress.dead.iter().map(|dead| &dead.letter))
+                .map_err(CommitError::DeadFile)?;
         }
         Ok(receipt)
     }
@@ -191,7 +225,12 @@ fn write_rows(
     let from = file.len();
     file.write(&bytes)?;
     let len = file.commit(Sync::None)?;
-    let mark = OutputMark { path: path.to_owned(), len, from, hash: chunk_hash(&bytes) };
+    let mark = OutputMark {
+        path: path.to_owned(),
+        len,
+        from,
+        hash: chunk_hash(&bytes),
+    };
     Ok(file.is_resumable().then_some(mark))
 }
 

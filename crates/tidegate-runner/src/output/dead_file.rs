@@ -21,51 +21,94 @@ pub(crate) struct DeadFile {
 
 impl DeadFile {
     /// Opens the file and makes it say what the journal knows. `known`: an earlier run of this journal has written it.
-    pub(super) fn open(path: &Path, connection: &Connection, journal: &Journal, known: bool) -> Result<DeadFile, OpenError> {
-        let failed = |source| OpenError::DeadFile { path: path.to_owned(), source };
-        let foreign = !known && fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() > 0);
+    pub(super) fn open(
+        path: &Path,
+        connection: &Connection,
+        journal: &Journal,
+        known: bool,
+    ) -> Result<DeadFile, OpenError> {
+        let failed = |source| OpenError::DeadFile {
+            path: path.to_owned(),
+            source,
+        };
+        let foreign =
+            !known && fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() > 0);
         if foreign {
             return Err(OpenError::ForeignDeadFile(path.to_owned()));
         }
         if fs::metadata(path).map_or(true, |found| found.is_file()) {
             render(path, connection, journal)??;
         }
-        let file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
-        Ok(DeadFile { path: path.to_owned(), file })
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .map_err(failed)?;
+        Ok(DeadFile {
+            path: path.to_owned(),
+            file,
+        })
     }
 
     /// Appends letters that have just been committed.
-    pub(crate) fn append<'a>(&mut self, letters: impl Iterator<Item = &'a DeadLetter>) -> io::Result<()> {
+    pub(crate) fn append<'a>(
+        &mut self,
+        letters: impl Iterator<Item = &'a DeadLetter>,
+    ) -> io::Result<()> {
         let mut lines = Vec::new();
         for letter in letters {
             serde_json::to_writer(&mut lines, letter)?;
             lines.push(b'\n');
         }
-        if lines.is_empty() { Ok(()) } else { self.file.write_all(&lines) }
+        if lines.is_empty() {
+            Ok(())
+        } else {
+            self.file.write_all(&lines)
+        }
     }
 
     /// Writes the whole file anew.
-    pub(crate) fn render_again(&mut self, connection: &Connection, journal: &Journal) -> Result<(), OpenError> {
+    pub(crate) fn render_again(
+        &mut self,
+        connection: &Connection,
+        journal: &Journal,
+    ) -> Result<(), OpenError> {
         render(&self.path, connection, journal)?
     }
 }
 
 /// Written under another name and renamed, so that a reader never sees half of it.
-fn render(path: &Path, connection: &Connection, journal: &Journal) -> Result<Result<(), OpenError>, JournalError> {
+fn render(
+    path: &Path,
+    connection: &Connection,
+    journal: &Journal,
+) -> Result<Result<(), OpenError>, JournalError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".tmp");
     let temporary = PathBuf::from(name);
     let mut file = match File::create(&temporary) {
         Ok(file) => BufWriter::new(file),
-        Err(source) => return Ok(Err(OpenError::DeadFile { path: path.to_owned(), source })),
+        Err(source) => {
+            return Ok(Err(OpenError::DeadFile {
+                path: path.to_owned(),
+                source,
+            }));
+        }
     };
     let mut written = Ok(());
     journal.each_dead(connection, None, |dead| {
         if written.is_ok() {
-            written = serde_json::to_writer(&mut file, &dead.letter).map_err(io::Error::from).and_then(|()| file.write_all(b"\n"));
+            written = serde_json::to_writer(&mut file, &dead.letter)
+                .map_err(io::Error::from)
+                .and_then(|()| file.write_all(b"\n"));
         }
         Ok(())
     })?;
-    let renamed = written.and_then(|()| file.flush()).and_then(|()| fs::rename(&temporary, path));
-    Ok(renamed.map_err(|source| OpenError::DeadFile { path: path.to_owned(), source }))
+    let renamed = written
+        .and_then(|()| file.flush())
+        .and_then(|()| fs::rename(&temporary, path));
+    Ok(renamed.map_err(|source| OpenError::DeadFile {
+        path: path.to_owned(),
+        source,
+    }))
 }

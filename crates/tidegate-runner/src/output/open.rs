@@ -74,6 +74,8 @@ pub(crate) struct Manner {
     pub(crate) fresh: bool,
     /// Go on although the flow means something else.
     pub(crate) accept_flow_change: bool,
+    /// The source is read: a finished flow with `rerun: all` starts over.
+    pub(crate) reads_source: bool,
 }
 
 /// Everything open, before the first record.
@@ -97,29 +99,62 @@ pub(crate) fn place(plan: &Plan, state: Option<&Path>) -> Place {
     let beside = |file: &Path| file.parent().unwrap_or(Path::new("")).join(".tidegate");
     if let Some(SinkTarget::Sqlite { path, .. }) = plan.sink.as_ref().map(|sink| &sink.target) {
         let lock = beside(path).join(format!("{slug}.lock"));
-        return Place { database: path.clone(), lock };
+        return Place {
+            database: path.clone(),
+            lock,
+        };
     }
     let folder = state.map_or_else(|| beside(&plan.file), Path::to_owned);
-    Place { database: folder.join(format!("{slug}.journal")), lock: folder.join(format!("{slug}.lock")) }
+    Place {
+        database: folder.join(format!("{slug}.journal")),
+        lock: folder.join(format!("{slug}.lock")),
+    }
 }
 
 /// A file name for a flow's name: what can be read of it, and a hash that keeps two flows apart.
 fn slug(name: &str) -> String {
-    let stem = Path::new(name).file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
-    let readable: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).take(40).collect();
-    format!("{readable}-{}", &blake3::hash(name.as_bytes()).to_hex()[..8])
+    let stem = Path::new(name)
+        .file_stem()
+        .map(|stem| stem.to_string_lossy())
+        .unwrap_or_default();
+    let readable: String = stem
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '-' {
+                c
+            } else {
+                '_'
+            }
+        })
+        .take(40)
+        .collect();
+    format!(
+        "{readable}-{}",
+        &blake3::hash(name.as_bytes()).to_hex()[..8]
+    )
 }
 
 /// Opens everything that a run writes to.
-pub(crate) fn open(plan: &Plan, shape: &Shape, place: &Place, manner: Manner) -> Result<Opened, OpenError> {
+pub(crate) fn open(
+    plan: &Plan,
+    shape: &Shape,
+    place: &Place,
+    manner: Manner,
+) -> Result<Opened, OpenError> {
     let lease = Lease::take(&place.lock)?;
     let is_new_database = !place.database.exists();
     let mut connection = tidegate_sql::open(&place.database, Access::Create)?;
     let (journal, mut state) = Journal::open(&mut connection, &plan.name, plan.meaning)?;
     let mut notes = Vec::new();
-    let over = state.phase == Phase::Finished && plan.rerun == Rerun::All;
+    let over = manner.reads_source && state.phase == Phase::Finished && plan.rerun == Rerun::All;
     if (manner.fresh || over) && !state.is_new {
-        for path in [output_path(plan), plan.dead_letter.as_ref().map(|dead| dead.path.as_path())].into_iter().flatten() {
+        for path in [
+            output_path(plan),
+            plan.dead_letter.as_ref().map(|dead| dead.path.as_path()),
+        ]
+        .into_iter()
+        .flatten()
+        {
             if let Some(kept) = tidegate_file::rotate(path)? {
                 notes.push(format!("{} is kept as {}", path.display(), kept.display()));
             }
@@ -129,11 +164,26 @@ pub(crate) fn open(plan: &Plan, shape: &Shape, place: &Place, manner: Manner) ->
     let settled = state.settled.count();
     let changed = state.meaning != plan.meaning;
     if changed && (settled > 0 || state.done > 0) && !manner.accept_flow_change {
-        return Err(OpenError::FlowChanged { settled: settled.max(state.done) });
+        return Err(OpenError::FlowChanged {
+            settled: settled.max(state.done),
+        });
     }
     let (target, exactly_once) = open_target(plan, shape, &connection, &state, is_new_database)?;
-    let dead_file = plan.dead_letter.as_ref().map(|dead| DeadFile::open(&dead.path, &connection, &journal, state.dead_file)).transpose()?;
-    Ok(Opened { lease, connection, journal, state, target, dead_file, exactly_once, notes })
+    let dead_file = plan
+        .dead_letter
+        .as_ref()
+        .map(|dead| DeadFile::open(&dead.path, &connection, &journal, state.dead_file))
+        .transpose()?;
+    Ok(Opened {
+        lease,
+        connection,
+        journal,
+        state,
+        target,
+        dead_file,
+        exactly_once,
+        notes,
+    })
 }
 
 fn output_path(plan: &Plan) -> Option<&Path> {
@@ -150,7 +200,9 @@ fn open_target(
     state: &FlowState,
     is_new_database: bool,
 ) -> Result<(Target, bool), OpenError> {
-    let Some(sink) = &plan.sink else { return Ok((Target::Nothing, false)) };
+    let Some(sink) = &plan.sink else {
+        return Ok((Target::Nothing, false));
+    };
     match &sink.target {
         SinkTarget::Jsonl { path, append } => open_file(path.as_deref(), *append, None, state),
         SinkTarget::Csv { path, append } => {
@@ -159,7 +211,12 @@ fn open_target(
             }
             open_file(path.as_deref(), *append, shape.header(), state)
         }
-        SinkTarget::Sqlite { table, verb, create, .. } => {
+        SinkTarget::Sqlite {
+            table,
+            verb,
+            create,
+            ..
+        } => {
             if shape.columns().is_empty() {
                 return Err(OpenError::NoColumns);
             }
@@ -179,18 +236,43 @@ fn open_target(
     }
 }
 
-fn open_file(path: Option<&Path>, append: bool, header: Option<Vec<u8>>, state: &FlowState) -> Result<(Target, bool), OpenError> {
+fn open_file(
+    path: Option<&Path>,
+    append: bool,
+    header: Option<Vec<u8>>,
+    state: &FlowState,
+) -> Result<(Target, bool), OpenError> {
     let path = path.unwrap_or(Path::new("-"));
-    let mark = state.output.as_ref().filter(|mark| Path::new(&mark.path) == path);
+    let mark = state
+        .output
+        .as_ref()
+        .filter(|mark| Path::new(&mark.path) == path);
     let file = match mark {
         None => OutFile::open(path, Opening::New { append })?,
         Some(mark) => {
             let is_same = |bytes: &[u8]| super::commit::chunk_hash(bytes) == mark.hash;
-            let last = LastChunk { from: mark.from, is_same: &is_same };
+            let last = LastChunk {
+                from: mark.from,
+                is_same: &is_same,
+            };
             let clean = state.phase != Phase::Running;
-            OutFile::open(path, Opening::Resume { len: mark.len, last: Some(last), clean })?
+            OutFile::open(
+                path,
+                Opening::Resume {
+                    len: mark.len,
+                    last: Some(last),
+                    clean,
+                },
+            )?
         }
     };
     let exactly_once = file.is_resumable();
-    Ok((Target::File { file: Box::new(file), header, path: path.display().to_string() }, exactly_once))
+    Ok((
+        Target::File {
+            file: Box::new(file),
+            header,
+            path: path.display().to_string(),
+        },
+        exactly_once,
+    ))
 }

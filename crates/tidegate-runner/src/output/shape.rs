@@ -70,11 +70,17 @@ impl Shape {
         let columns = match row {
             Some(row) => row.columns.iter().map(|(name, _)| name.clone()).collect(),
             None => {
-                let fields = source_columns.iter().filter(|name| plan.steps.iter().all(|step| step.name != **name));
+                let fields = source_columns
+                    .iter()
+                    .filter(|name| plan.steps.iter().all(|step| step.name != **name));
                 fields.cloned().chain(steps).collect()
             }
         };
-        Shape { plan: plan.clone(), form, columns }
+        Shape {
+            plan: plan.clone(),
+            form,
+            columns,
+        }
     }
 
     /// The columns, in their order.
@@ -107,31 +113,50 @@ impl Shape {
                 let mut line = Vec::new();
                 let values = self.values(scope)?;
                 let cells = values.iter().map(csv_cell).collect::<Result<Vec<_>, _>>()?;
-                csv_cells(&mut line, cells.iter().map(|cell| cell.as_deref().map_or(CsvCell::Null, CsvCell::Text)));
+                csv_cells(
+                    &mut line,
+                    cells
+                        .iter()
+                        .map(|cell| cell.as_deref().map_or(CsvCell::Null, CsvCell::Text)),
+                );
                 Ok(Row::Line(line))
             }
             Form::Cells => {
                 let values = self.values(scope)?;
-                values.iter().map(sql_cell).collect::<Result<_, _>>().map(Row::Cells)
+                values
+                    .iter()
+                    .map(sql_cell)
+                    .collect::<Result<_, _>>()
+                    .map(Row::Cells)
             }
         }
     }
 
     fn expressions(&self) -> Option<&[(String, Expr)]> {
-        self.plan.sink.as_ref()?.row.as_ref().map(|row| &*row.columns)
+        self.plan
+            .sink
+            .as_ref()?
+            .row
+            .as_ref()
+            .map(|row| &*row.columns)
     }
 
     /// One value per column.
     fn values(&self, scope: &Scope) -> Result<Vec<Value>, EvalError> {
         match self.expressions() {
-            Some(columns) => columns.iter().map(|(_, expression)| expression.eval(scope)).collect(),
+            Some(columns) => columns
+                .iter()
+                .map(|(_, expression)| expression.eval(scope))
+                .collect(),
             None => Ok(self
                 .columns
                 .iter()
-                .map(|name| match self.plan.steps.iter().position(|step| step.name == *name) {
-                    Some(step) => scope.step_body(step),
-                    None => scope.record().get_attr(name).unwrap_or_default(),
-                })
+                .map(
+                    |name| match self.plan.steps.iter().position(|step| step.name == *name) {
+                        Some(step) => scope.step_body(step),
+                        None => scope.record().get_attr(name).unwrap_or_default(),
+                    },
+                )
                 .collect()),
         }
     }
@@ -139,7 +164,12 @@ impl Shape {
     /// The record's own bytes with the answers added: fields that nobody touched stay as they were written.
     fn record_with_answers(&self, scope: &Scope, record: &Record) -> Result<Row, EvalError> {
         let steps = &self.plan.steps;
-        let clash = steps.iter().any(|step| scope.record().get_attr(&step.name).is_ok_and(|value| !value.is_undefined()));
+        let clash = steps.iter().any(|step| {
+            scope
+                .record()
+                .get_attr(&step.name)
+                .is_ok_and(|value| !value.is_undefined())
+        });
         let mut line = Vec::with_capacity(record.raw.len() + 256);
         let mut empty;
         if clash {
@@ -150,7 +180,12 @@ impl Shape {
                 if steps.iter().any(|step| step.name == name) {
                     continue;
                 }
-                push_member(&mut line, &mut empty, name, &scope.record().get_item(&key).unwrap_or_default())?;
+                push_member(
+                    &mut line,
+                    &mut empty,
+                    name,
+                    &scope.record().get_item(&key).unwrap_or_default(),
+                )?;
             }
         } else {
             let body = record.raw.trim_ascii();
@@ -176,7 +211,12 @@ fn jsonl_row(columns: &[(String, Expr)], scope: &Scope) -> Result<Row, EvalError
     Ok(Row::Line(line))
 }
 
-fn push_member(line: &mut Vec<u8>, empty: &mut bool, name: &str, value: &Value) -> Result<(), EvalError> {
+fn push_member(
+    line: &mut Vec<u8>,
+    empty: &mut bool,
+    name: &str,
+    value: &Value,
+) -> Result<(), EvalError> {
     if !std::mem::take(empty) {
         line.push(b',');
     }
@@ -196,7 +236,11 @@ fn csv_cell(value: &Value) -> Result<Option<Cow<'_, str>>, EvalError> {
         Scalar::Text(text) => Some(text),
         Scalar::Bytes(bytes) => match String::from_utf8(bytes.to_vec()) {
             Ok(text) => Some(text.into()),
-            Err(_) => return Err(EvalError::new("bytes that are no text cannot stand in a CSV cell")),
+            Err(_) => {
+                return Err(EvalError::new(
+                    "bytes that are no text cannot stand in a CSV cell",
+                ));
+            }
         },
     })
 }

@@ -1,8 +1,7 @@
 //! The thread that owns the sink and the journal.
 
 use super::{
-    Opened,
-    Target,
+    Opened, Target,
     commit::{Commit as Batch, CommitError, Receipt, Store},
 };
 use crate::journal::{Lease, Phase, SourceMark};
@@ -12,8 +11,6 @@ pub(crate) use super::commit::Commit;
 
 /// Batches under way before the engine waits: one in the making at the disk, the others ready.
 const QUEUE: usize = 4;
-
-
 
 /// How a run ends.
 #[derive(Debug)]
@@ -53,10 +50,32 @@ impl Writer {
         let (orders, incoming) = mpsc::channel(QUEUE + 1);
         // A receipt for each order that can be under way: the thread never waits to answer.
         let (outgoing, receipts) = mpsc::channel(QUEUE + 2);
-        let Opened { lease, connection, journal, target, dead_file, .. } = opened;
+        let Opened {
+            lease,
+            connection,
+            journal,
+            target,
+            dead_file,
+            ..
+        } = opened;
         let may_refuse = matches!(target, Target::Table(_));
-        let store = Store { connection, journal, target, dead_file, stale_letters: false };
-        (Writer { orders, receipts, open: 0, failed: false, may_refuse }, move || serve(store, lease, incoming, outgoing))
+        let store = Store {
+            connection,
+            journal,
+            target,
+            dead_file,
+            stale_letters: false,
+        };
+        (
+            Writer {
+                orders,
+                receipts,
+                open: 0,
+                failed: false,
+                may_refuse,
+            },
+            move || serve(store, lease, incoming, outgoing),
+        )
     }
 
     /// Whether a batch can be handed over now.
@@ -75,7 +94,9 @@ impl Writer {
     }
 
     fn send(&mut self, order: Order) -> Result<(), WriterError> {
-        self.orders.try_send(order).map_err(|_| WriterError("the writer has ended".to_owned()))?;
+        self.orders
+            .try_send(order)
+            .map_err(|_| WriterError("the writer has ended".to_owned()))?;
         self.open += 1;
         Ok(())
     }
@@ -100,7 +121,13 @@ fn serve(
     while let Some(order) = orders.blocking_recv() {
         let (result, last) = match order {
             Order::Commit(batch) => (store.commit(batch).map_err(WriterError::from), false),
-            Order::End(ending) => (store.end(&ending).map(|()| Receipt::default()).map_err(WriterError::from), true),
+            Order::End(ending) => (
+                store
+                    .end(&ending)
+                    .map(|()| Receipt::default())
+                    .map_err(WriterError::from),
+                true,
+            ),
         };
         let failed = result.is_err();
         // After a failure nothing that follows may become durable: its ranges count the lost batch as settled.
@@ -112,9 +139,11 @@ fn serve(
 
 impl Store {
     fn end(&mut self, ending: &Ending) -> Result<(), CommitError> {
-        self.journal.end(&self.connection, ending.phase, ending.source.as_ref())?;
+        self.journal
+            .end(&self.connection, ending.phase, ending.source.as_ref())?;
         if let Some(file) = self.dead_file.as_mut().filter(|_| self.stale_letters) {
-            file.render_again(&self.connection, &self.journal).map_err(|error| CommitError::DeadFile(std::io::Error::other(error)))?;
+            file.render_again(&self.connection, &self.journal)
+                .map_err(|error| CommitError::DeadFile(std::io::Error::other(error)))?;
         }
         Ok(())
     }

@@ -18,15 +18,39 @@ pub(super) enum Columns {
     /// CSV whose header cannot be read yet: every field is text but those with a type.
     Text(BTreeSet<String>),
     /// Exactly these; true: the value is always text.
-    Known(BTreeMap<String, bool>),
+    Known(Vec<(String, bool)>),
     /// These stand in the first records; others may have more.
     Sampled(BTreeSet<String>),
 }
 
 impl Columns {
+    pub(super) fn is_known(&self) -> bool {
+        matches!(self, Columns::Known(_))
+    }
+
+    /// Whether the record has a field for certain, or seems to.
+    pub(super) fn has(&self, field: &str) -> bool {
+        match self {
+            Columns::Known(columns) => columns.iter().any(|(name, _)| name == field),
+            Columns::Sampled(fields) => fields.contains(field),
+            Columns::Unknown | Columns::Text(_) => false,
+        }
+    }
+
+    /// The names that are known, in the order of the file if it has one.
+    pub(super) fn names(&self) -> Vec<&str> {
+        match self {
+            Columns::Known(columns) => columns.iter().map(|(name, _)| name.as_str()).collect(),
+            Columns::Sampled(fields) => fields.iter().map(String::as_str).collect(),
+            Columns::Unknown | Columns::Text(_) => Vec::new(),
+        }
+    }
+
     pub(super) fn is_text(&self, field: &str) -> bool {
         match self {
-            Columns::Known(columns) => columns.get(field).copied().unwrap_or(false),
+            Columns::Known(columns) => columns
+                .iter()
+                .any(|(name, is_text)| name == field && *is_text),
             Columns::Text(typed) => !typed.contains(field),
             Columns::Unknown | Columns::Sampled(_) => false,
         }

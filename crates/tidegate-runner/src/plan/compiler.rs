@@ -3,18 +3,13 @@
 use minijinja::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use super::{
-    columns::Columns,
-    load::Given,
-    names::{self, Reach},
-};
+use super::{columns::Columns, load::Given, names::Reach};
 use crate::{
-    expr::{Expr, ExprFault, Globals, Mentions, Position, RunInfo, Scope, Target, Text, Tree},
+    expr::{Expr, ExprFault, Globals, Position, RunInfo, Scope, Target, Text, Tree},
     flow::{Fault, Flow, Found, Kind, Map, Node, Scalar, Span},
 };
 
@@ -25,13 +20,13 @@ pub(super) struct Compiler<'a> {
     /// The record's fields, as far as they are known before the first record.
     pub(super) columns: Columns,
     folder: PathBuf,
-    given: &'a Given<'a>,
-    vars: BTreeMap<String, Value>,
-    env: BTreeMap<String, String>,
+    pub(super) given: &'a Given<'a>,
+    pub(super) vars: BTreeMap<String, Value>,
+    pub(super) env: BTreeMap<String, String>,
     /// Variables that are not set; each is one fault, however often it is mentioned.
-    unset: BTreeSet<String>,
+    pub(super) unset: BTreeSet<String>,
     /// Steps mentioned since [`take_uses`](Compiler::take_uses), each with its first place.
-    uses: BTreeMap<String, Span>,
+    pub(super) uses: BTreeMap<String, Span>,
 }
 
 /// Where an expression stands: for its faults, and for the names within its reach.
@@ -129,7 +124,7 @@ impl<'a> Compiler<'a> {
         let source = match scalar.kind() {
             Kind::Null if scalar.text.is_empty() => {
                 self.fault(
-                    Fault::error(format!("`{}` is empty", place.key))
+                    Fault::error("an expression is missing")
                         .at(&scalar.span)
                         .help("write an expression, or  none"),
                 );
@@ -143,8 +138,7 @@ impl<'a> Compiler<'a> {
             .and_then(|rest| rest.strip_suffix("}}"))
             && !inner.contains("{{")
         {
-            let fault = Fault::error(format!("`{}` is an expression, without braces", place.key))
-                .at(&scalar.span);
+            let fault = Fault::error("an expression has no braces here").at(&scalar.span);
             self.fault(fault.help(inner.trim()));
             return None;
         }
@@ -272,28 +266,15 @@ impl<'a> Compiler<'a> {
 
     /// A text whose value is known before the first record: only `env` and `vars` are within reach.
     pub(super) fn fixed(&mut self, node: &Node, key: &str) -> Option<(String, Span)> {
-        let unset = self.unset.len();
-        let text = self.text(
-            node,
-            Position::Plain,
-            Place {
-                key,
-                reach: Reach::Fixed,
-            },
-        )?;
-        let known = self.unset.len() == unset
-            && text
-                .mentions()
-                .env
-                .iter()
-                .all(|name| self.env.contains_key(name));
-        if !known
-            || text
-                .mentions()
-                .vars
-                .iter()
-                .any(|name| !self.vars.contains_key(name))
-        {
+        let faults = self.found.faults();
+        let place = Place {
+            key,
+            reach: Reach::Fixed,
+        };
+        let text = self.text(node, Position::Plain, place)?;
+        // An unset variable is one fault, reported where it was met first.
+        let is_set = |name: &String| self.env.contains_key(name);
+        if self.found.faults() > faults || !text.mentions().env.iter().all(is_set) {
             return None;
         }
         let run = RunInfo {
@@ -359,117 +340,9 @@ impl<'a> Compiler<'a> {
         );
         self.fault(Fault::error(fault.message).at(&at).help_if(fault.help));
     }
-
-    fn mention(&mut self, mentions: &Mentions, scalar: &Scalar, place: Place<'_>) {
-        self.mention_env(mentions, scalar);
-        for name in &mentions.vars {
-            if !self.vars.contains_key(name) {
-                let at = self.locate(scalar, &["vars", name]);
-                let declared = self
-                    .flow
-                    .vars
-                    .entries
-                    .iter()
-                    .map(|(name, _)| name.text.as_str());
-                let help = crate::flow::did_you_mean(name, declared)
-                    .unwrap_or_else(|| format!("vars: {{ {name}: VALUE }}"));
-                self.fault(
-                    Fault::error(format!("no variable `{name}`"))
-                        .at(&at)
-                        .help(help),
-                );
-            }
-        }
-        for fault in names::check(self, mentions, scalar, place) {
-            self.fault(fault);
-        }
-        let steps = mentions
-            .steps
-            .iter()
-            .map(|name| (name, true))
-            .chain(mentions.names.iter().map(|name| (name, false)));
-        for (name, dotted) in steps {
-            if self.is_step(name) && place.reach.has_steps() {
-                let at = if dotted {
-                    self.locate(scalar, &["steps", name])
-                } else {
-                    self.locate(scalar, &[name])
-                };
-                self.uses.entry(name.clone()).or_insert(at);
-            }
-        }
-    }
-
-    fn mention_env(&mut self, mentions: &Mentions, scalar: &Scalar) {
-        for name in mentions.env.iter().chain(&mentions.env_optional) {
-            if self.env.contains_key(name) || self.unset.contains(name) {
-                continue;
-            }
-            if let Some(value) = (self.given.env)(name) {
-                self.env.insert(name.clone(), value);
-            } else if mentions.env.contains(name) {
-                self.unset.insert(name.clone());
-                let at = self.locate(scalar, &["env", name]);
-                let fault = Fault::error(format!("the environment has no `{name}`")).at(&at);
-                self.fault(fault.help(format!("export {name}=…")).help(format!(
-                    "or give a value for when it is missing: env.{name} | default('')"
-                )));
-            }
-        }
-    }
-
-    /// Where a path stands in a scalar.
-    pub(super) fn locate(&self, scalar: &Scalar, path: &[&str]) -> Span {
-        match find_path(&scalar.text, path) {
-            Some(at) => scalar.locate(&at, &self.flow.text.text),
-            None => scalar.span.clone(),
-        }
-    }
 }
 
 /// A text as an expression writes it.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
-}
-
-/// The first place where the names stand one after another with nothing but dots between, outside of quotes.
-fn find_path(text: &str, path: &[&str]) -> Option<Range<usize>> {
-    let dotted = path.join(".");
-    let word = |c: char| c.is_alphanumeric() || c == '_';
-    let fits = |at: usize| {
-        let (before, after) = (
-            text[..at].chars().next_back(),
-            text[at + dotted.len()..].chars().next(),
-        );
-        !before.is_some_and(|c| word(c) || c == '.') && !after.is_some_and(word)
-    };
-    // Outside of placeholders a quote is only a character, so what comes last counts: the braces.
-    let quoted = |at: usize| {
-        let inside = text[..at].rfind("{{").map_or(0, |open| open + 2);
-        let opened = &text[inside..at];
-        opened.matches('\'').count() % 2 == 1 || opened.matches('"').count() % 2 == 1
-    };
-    let places = text
-        .match_indices(&dotted)
-        .map(|(at, _)| at)
-        .filter(|at| fits(*at));
-    let at = places
-        .clone()
-        .find(|at| !quoted(*at) && (!text.contains("{{") || text[..*at].contains("{{")))?;
-    Some(at..at + dotted.len())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::find_path;
-
-    #[test]
-    fn a_name_is_found_where_it_is_a_name() {
-        assert_eq!(find_path("ok", &["ok"]), Some(0..2));
-        assert_eq!(find_path("'ok' ~ ok", &["ok"]), Some(7..9));
-        assert_eq!(find_path("user.ok or ok", &["ok"]), Some(11..13));
-        assert_eq!(find_path("okay", &["ok"]), None);
-        assert_eq!(find_path("it's id {{ id }}", &["id"]), Some(11..13));
-        assert_eq!(find_path("{{ env.KEY }}", &["env", "KEY"]), Some(3..10));
-    }
 }

@@ -2,16 +2,20 @@
 //!
 //! A plan holds no position of the file any more; every fault was found while it was made.
 
+mod auth;
+mod classify;
 mod columns;
 mod compiler;
 mod load;
 mod meaning;
+mod mentions;
 mod names;
 mod order;
 mod services;
 mod sink;
 mod source;
 mod steps;
+mod targets;
 mod types;
 mod vars;
 

@@ -82,11 +82,9 @@ pub(super) fn check(
         faults.extend(bare_name(compiler, name, scalar, place));
     }
     for field in &mentions.record_fields {
-        if let Columns::Known(columns) = &compiler.columns
-            && !columns.contains_key(field)
-        {
+        if compiler.columns.is_known() && !compiler.columns.has(field) {
             let at = compiler.locate(scalar, &["record", field]);
-            let near = did_you_mean(field, columns.keys().map(String::as_str));
+            let near = did_you_mean(field, compiler.columns.names());
             faults.push(
                 Fault::error(format!("no field `{field}`"))
                     .at(&at)
@@ -157,22 +155,18 @@ fn bare_name(
         _ if compiler.is_step(name) => return None,
         _ => {}
     }
-    let (fault, fields): (_, Vec<&str>) = match &compiler.columns {
-        Columns::Known(columns) if columns.contains_key(name) => return None,
-        Columns::Sampled(fields) if fields.contains(name) => return None,
+    if compiler.columns.has(name) {
+        return None;
+    }
+    let fault = match &compiler.columns {
         Columns::Unknown | Columns::Text(_) => return None,
-        Columns::Known(columns) => (
-            Fault::error(format!("no field or step `{name}`")),
-            columns.keys().map(String::as_str).collect(),
-        ),
+        Columns::Known(_) => Fault::error(format!("no field or step `{name}`")),
         // Another record may have it, so it is no fault.
-        Columns::Sampled(fields) => {
-            let fault = Fault::warning(format!(
-                "no step `{name}`, and no field in the first records"
-            ));
-            (fault, fields.iter().map(String::as_str).collect())
-        }
+        Columns::Sampled(_) => Fault::warning(format!(
+            "no step `{name}`, and no field in the first records"
+        )),
     };
+    let fields = compiler.columns.names();
     let fault = fault.at(&at);
     let is_expression = !scalar.text.contains("{{");
     let fault = if is_expression {
@@ -233,10 +227,10 @@ fn step_names<'c>(compiler: &'c Compiler<'_>) -> impl Iterator<Item = &'c str> {
 
 /// What may be mentioned, for people.
 fn known(compiler: &Compiler<'_>, place: Place<'_>) -> String {
-    let (fields, origin) = match &compiler.columns {
-        Columns::Known(columns) => (columns.keys().cloned().collect(), "fields"),
-        Columns::Sampled(fields) => (fields.iter().cloned().collect(), "first records"),
-        Columns::Unknown | Columns::Text(_) => (Vec::new(), ""),
+    let fields = compiler.columns.names();
+    let origin = match &compiler.columns {
+        Columns::Sampled(_) => "first records",
+        _ => "fields",
     };
     let mut parts = Vec::new();
     if !fields.is_empty() {

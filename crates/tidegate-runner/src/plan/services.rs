@@ -3,13 +3,13 @@
 use http::{HeaderName, Uri};
 
 use super::{
-    Classify, Match, ServicePlan,
+    ServicePlan, auth, classify,
     compiler::{Compiler, Place},
     names::Reach,
 };
 use crate::{
     expr::{Position, Text},
-    flow::{Auth, ClassifyKeys, Fault, Kind, Map, Node, Scalar, Service},
+    flow::{Fault, Map, Node, Scalar, Service},
 };
 
 pub(super) fn compile(compiler: &mut Compiler<'_>) -> Option<Vec<ServicePlan>> {
@@ -50,7 +50,7 @@ fn one(compiler: &mut Compiler<'_>, service: &Service) -> Option<ServicePlan> {
                     .help("keep one of them"),
             );
         }
-        let text = authorization(compiler, auth, &service.name.value);
+        let text = auth::authorization(compiler, auth, &service.name.value);
         headers.extend(text.map(|text| (http::header::AUTHORIZATION, text)));
     }
     let tls_ca = service
@@ -72,7 +72,7 @@ fn one(compiler: &mut Compiler<'_>, service: &Service) -> Option<ServicePlan> {
     let classify = service
         .classify
         .as_ref()
-        .map(|keys| self::classify(compiler, keys));
+        .map(|keys| classify::compile(compiler, keys));
     if service.rate.is_none() {
         let fault = Fault::warning(format!(
             "the service `{}` has no `rate`",
@@ -156,176 +156,29 @@ pub(super) fn headers(
     let mut headers: Vec<(HeaderName, Text)> = Vec::new();
     for (name, node) in &map.entries {
         let text = compiler.text(node, Position::Header, place);
-        match header_name(name) {
-            Ok(header) if headers.iter().any(|(other, _)| *other == header) => {
-                compiler.fault(
-                    Fault::error(format!("the header `{}` is there twice", name.text))
-                        .at(&name.span)
-                        .help("keep one of them"),
-                );
-            }
-            Ok(header) => headers.extend(text.map(|text| (header, text))),
-            Err(fault) => compiler.fault(fault),
+        let Some(header) = header_name(compiler, name) else {
+            continue;
+        };
+        if headers.iter().any(|(other, _)| *other == header) {
+            let fault = Fault::error(format!("the header `{}` is there twice", name.text));
+            compiler.fault(fault.at(&name.span).help("keep one of them"));
+        } else {
+            headers.extend(text.map(|text| (header, text)));
         }
     }
     headers
 }
 
-fn header_name(name: &Scalar) -> Result<HeaderName, Fault> {
-    let header: HeaderName = name.text.parse().map_err(|_| {
-        Fault::error(format!("`{}` cannot be the name of a header", name.text)).at(&name.span)
-    })?;
-    if matches!(
-        header.as_str(),
-        "host" | "content-length" | "transfer-encoding" | "connection"
-    ) {
-        let fault = Fault::error(format!("the header `{}` is made by the client", name.text))
-            .at(&name.span);
-        return Err(fault.help("leave it out"));
-    }
-    Ok(header)
+fn header_name(compiler: &mut Compiler<'_>, name: &Scalar) -> Option<HeaderName> {
+    let fault = match name.text.parse::<HeaderName>() {
+        Ok(header) if !MADE_BY_THE_CLIENT.contains(&header.as_str()) => return Some(header),
+        Ok(_) => Fault::error(format!("the header `{}` is made by the client", name.text))
+            .help("leave it out"),
+        Err(_) => Fault::error(format!("`{}` cannot be the name of a header", name.text))
+            .label("letters, digits and `-` only"),
+    };
+    compiler.fault(fault.at(&name.span));
+    None
 }
 
-fn authorization(compiler: &mut Compiler<'_>, auth: &Auth, service: &str) -> Option<Text> {
-    match auth {
-        Auth::Bearer(Node::Scalar(token)) => {
-            let place = Place {
-                key: "bearer",
-                reach: Reach::Headers,
-            };
-            compiler.text_behind("Bearer ", token, Position::Header, place)
-        }
-        Auth::Bearer(_) => None,
-        Auth::Basic { user, password } => {
-            let (user, at) = compiler.fixed(user, "user")?;
-            let (password, _) = compiler.fixed(password, "password")?;
-            if user.contains(':') {
-                compiler.fault(
-                    Fault::error("a user for `basic` holds no `:`")
-                        .at(&at)
-                        .label("the server would read the rest as the password"),
-                );
-                return None;
-            }
-            // Encoded now and kept as a variable: nothing else would redact the encoded pair. No file can mention the
-            // name, for it is no word that `env.` may be followed by in the environment of any system.
-            let name = format!("tidegate_basic_auth_of_{}", service.replace('-', "_"));
-            compiler.keep_secret(
-                name.clone(),
-                base64(format!("{user}:{password}").as_bytes()),
-            );
-            Text::compile(&format!("Basic {{{{ env.{name} }}}}"), Position::Header).ok()
-        }
-    }
-}
-
-/// RFC 4648, with padding.
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let group = chunk
-            .iter()
-            .fold(0_u32, |group, byte| group << 8 | u32::from(*byte))
-            << (8 * (3 - chunk.len()));
-        for place in 0..4 {
-            let sextet = (group >> (18 - 6 * place)) & 63;
-            out.push(if place <= chunk.len() {
-                char::from(ALPHABET[sextet as usize])
-            } else {
-                '='
-            });
-        }
-    }
-    out
-}
-
-/// `classify:` of a service or a step.
-pub(super) fn classify(compiler: &mut Compiler<'_>, keys: &ClassifyKeys) -> Option<Classify> {
-    let mut classify = Classify::default();
-    let mut sound = true;
-    for (key, node) in &keys.map.entries {
-        let slot = match key.text.as_str() {
-            "stop" => &mut classify.stop,
-            "fatal" => &mut classify.fatal,
-            "throttled" => &mut classify.throttled,
-            "transient" => &mut classify.transient,
-            "ok" => &mut classify.ok,
-            // An unknown key has had its fault.
-            _ => continue,
-        };
-        *slot = match node {
-            Node::List(items, _) => statuses(compiler, items).map(Match::Status),
-            node => {
-                let place = Place {
-                    key: key.text.as_str(),
-                    reach: Reach::Answer,
-                };
-                lone_status(compiler, key, node)
-                    .then(|| compiler.expr(node, place))
-                    .flatten()
-                    .map(Match::When)
-            }
-        };
-        sound &= slot.is_some();
-    }
-    sound.then_some(classify)
-}
-
-/// `ok: 404` would be an expression that is always true.
-fn lone_status(compiler: &mut Compiler<'_>, key: &Scalar, node: &Node) -> bool {
-    if let Node::Scalar(scalar) = node
-        && let Kind::Number(_) = scalar.kind()
-    {
-        let fault = Fault::error("statuses are a list").at(&scalar.span);
-        compiler.fault(fault.help(format!("{}: [{}]", key.text, scalar.text)));
-        return false;
-    }
-    true
-}
-
-fn statuses(compiler: &mut Compiler<'_>, items: &[Node]) -> Option<Vec<u16>> {
-    let statuses: Vec<_> = items
-        .iter()
-        .map(|item| {
-            let status = match item {
-                Node::Scalar(scalar) => scalar
-                    .text
-                    .parse::<u16>()
-                    .ok()
-                    .filter(|status| (100..1000).contains(status)),
-                _ => None,
-            };
-            if status.is_none() {
-                compiler.fault(
-                    Fault::error("a status is a number from 100 to 999")
-                        .at(item.span())
-                        .help("ok: [404]"),
-                );
-            }
-            status
-        })
-        .collect();
-    statuses.into_iter().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::base64;
-
-    #[test]
-    fn base64_of_the_rfc() {
-        let vectors = [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("fooba", "Zm9vYmE="),
-            ("foobar", "Zm9vYmFy"),
-        ];
-        for (plain, encoded) in vectors {
-            assert_eq!(base64(plain.as_bytes()), encoded);
-        }
-    }
-}
+const MADE_BY_THE_CLIENT: [&str; 4] = ["host", "content-length", "transfer-encoding", "connection"];

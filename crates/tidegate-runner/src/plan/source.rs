@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 use tidegate_file::{CsvOptions as CsvReading, CsvReader, Input, Start};
-use tidegate_sql::Pages;
+use tidegate_sql::{Pages, SqlError};
 
 use super::{
     ColumnType, CsvOptions, Identity, SourceKind, SourcePlan,
@@ -129,11 +129,7 @@ fn kind(compiler: &mut Compiler<'_>, source: &Source) -> Option<SourceKind> {
                 && let Ok(connection) = tidegate_sql::open(&path, tidegate_sql::Access::ReadOnly)
                 && let Ok(statement) = connection.prepare(&query.value)
             {
-                let columns: Vec<String> = statement
-                    .column_names()
-                    .into_iter()
-                    .map(str::to_owned)
-                    .collect();
+                let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
                 compiler.columns = Columns::of_query(&columns);
             }
             Some(SourceKind::Sqlite {
@@ -208,11 +204,7 @@ fn hidden_fields(compiler: &mut Compiler<'_>) {
         .flow
         .steps
         .iter()
-        .filter(|step| match &compiler.columns {
-            Columns::Known(columns) => columns.contains_key(&step.name.value),
-            Columns::Sampled(fields) => fields.contains(&step.name.value),
-            Columns::Unknown | Columns::Text(_) => false,
-        })
+        .filter(|step| compiler.columns.has(&step.name.value))
         .map(|step| step.name.clone())
         .collect();
     for Spanned { value: name, at } in hidden {
@@ -280,10 +272,16 @@ fn check_query(
     let SourceFormat::Sqlite { query: spanned } = &source.format else {
         return;
     };
-    if !path.is_file() {
+    // A key that the query does not have has had its fault.
+    if !path.is_file() || (compiler.columns.is_known() && !compiler.columns.has(key_column)) {
         return;
     }
     if let Err(error) = Pages::open(path, query, key_column, Pages::DEFAULT_PAGE) {
-        compiler.fault(Fault::error(format!("the query cannot be used: {error}")).at(&spanned.at));
+        let problem = match error {
+            SqlError::Query { problem } => problem,
+            other => other.to_string(),
+        };
+        let fault = Fault::error(format!("the query cannot be used: {problem}"));
+        compiler.fault(fault.at(&spanned.at));
     }
 }

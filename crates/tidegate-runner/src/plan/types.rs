@@ -56,8 +56,26 @@ pub struct SourcePlan {
     pub max_record: usize,
 }
 
+impl SourcePlan {
+    /// What people call it: the file's name.
+    pub fn name(&self) -> String {
+        let path = match &self.kind {
+            SourceKind::Jsonl { path } | SourceKind::Csv { path, .. } => path.as_deref(),
+            SourceKind::Sqlite { path, .. } => Some(path.as_path()),
+        };
+        let name = path
+            .and_then(std::path::Path::file_name)
+            .map(|name| name.to_string_lossy().into_owned());
+        name.unwrap_or_else(|| "standard input".to_owned())
+    }
+}
+
 /// What makes a record the same record in another run.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a plan holds a handful of them, and they are read for every record"
+)]
 pub enum Identity {
     /// `key: EXPR`.
     Key(Expr),
@@ -268,6 +286,10 @@ pub struct Classify {
 
 /// A list of statuses or an expression over `status`, `headers`, `body`.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a plan holds a handful of them, and they are read for every record"
+)]
 pub enum Match {
     /// One of these.
     Status(Vec<u16>),

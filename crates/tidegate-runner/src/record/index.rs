@@ -35,7 +35,10 @@ pub(crate) enum Counting {
 
 impl Index {
     /// An index over the finished identities of a journal.
-    pub(crate) fn build(mut finished: Finished<'_>, counting: Counting) -> Result<Index, JournalError> {
+    pub(crate) fn build(
+        mut finished: Finished<'_>,
+        counting: Counting,
+    ) -> Result<Index, JournalError> {
         let connection = Connection::open("")?;
         connection.execute_batch(
             "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -4000;
@@ -55,7 +58,11 @@ impl Index {
         Ok(index)
     }
 
-    fn add(&mut self, chunk: &BTreeMap<Identity, u64>, counting: Counting) -> Result<(), JournalError> {
+    fn add(
+        &mut self,
+        chunk: &BTreeMap<Identity, u64>,
+        counting: Counting,
+    ) -> Result<(), JournalError> {
         let tx = self.connection.transaction()?;
         {
             let mut insert = tx.prepare_cached(
@@ -79,8 +86,12 @@ impl Index {
         let mut meet = self.connection.prepare_cached(
             "INSERT INTO seen VALUES (?1, 0, 1) ON CONFLICT (hash) DO UPDATE SET met = met + 1 RETURNING met, finished",
         )?;
-        let (met, finished): (i64, i64) = meet.query_row(params![identity], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(Seen { occurrence: met as u64, finished: met <= finished })
+        let (met, finished): (i64, i64) =
+            meet.query_row(params![identity], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(Seen {
+            occurrence: met as u64,
+            finished: met <= finished,
+        })
     }
 }
 
@@ -94,7 +105,11 @@ mod tests {
         let (journal, _) = Journal::open(&mut connection, "flow", [0; 16]).expect("a journal");
         for chunk in identities.chunks(2) {
             let tx = connection.transaction().expect("a transaction");
-            let progress = Progress { identities: chunk.concat(), settled: Settled::default().to_bytes(), ..Progress::default() };
+            let progress = Progress {
+                identities: chunk.concat(),
+                settled: Settled::default().to_bytes(),
+                ..Progress::default()
+            };
             journal.apply(&tx, &progress, None).expect("applied");
             tx.commit().expect("committed");
         }
@@ -105,18 +120,41 @@ mod tests {
     fn the_first_occurrences_are_the_finished_ones() {
         let (a, b) = ([1; 16], [2; 16]);
         let (connection, journal) = journal_with(&[a, b, a]);
-        let index = Index::build(journal.finished(&connection), Counting::FromStart).expect("an index");
-        let met: Vec<_> = [a, a, a, b, b].iter().map(|id| index.meet(id).expect("met")).collect();
+        let index =
+            Index::build(journal.finished(&connection), Counting::FromStart).expect("an index");
+        let met: Vec<_> = [a, a, a, b, b]
+            .iter()
+            .map(|id| index.meet(id).expect("met"))
+            .collect();
         let expected = [(1, true), (2, true), (3, false), (1, true), (2, false)];
-        assert_eq!(met, expected.map(|(occurrence, finished)| Seen { occurrence, finished }));
+        assert_eq!(
+            met,
+            expected.map(|(occurrence, finished)| Seen {
+                occurrence,
+                finished
+            })
+        );
     }
 
     #[test]
     fn occurrences_go_on_after_finished_ones_that_are_not_read_again() {
         let (a, b) = ([1; 16], [2; 16]);
         let (connection, journal) = journal_with(&[a, a, b]);
-        let index = Index::build(journal.finished(&connection), Counting::AfterFinished).expect("an index");
-        assert_eq!(index.meet(&a).expect("met"), Seen { occurrence: 3, finished: false });
-        assert_eq!(index.meet(&b).expect("met"), Seen { occurrence: 2, finished: false });
+        let index =
+            Index::build(journal.finished(&connection), Counting::AfterFinished).expect("an index");
+        assert_eq!(
+            index.meet(&a).expect("met"),
+            Seen {
+                occurrence: 3,
+                finished: false
+            }
+        );
+        assert_eq!(
+            index.meet(&b).expect("met"),
+            Seen {
+                occurrence: 2,
+                finished: false
+            }
+        );
     }
 }

@@ -7,5 +7,7 @@ mod source;
 
 pub(crate) use feed::{Bad, Batch, Fed, Passed, Record};
 pub(crate) use reader::{Matching, Reader, ReaderError};
-pub(crate) use source::{Opened, can_seek, fingerprint, has_columns, is_compressed, is_same, tail_hash};
 pub use source::SourceError;
+pub(crate) use source::{
+    Opened, can_seek, fingerprint, has_columns, is_compressed, is_same, tail_hash,
+};

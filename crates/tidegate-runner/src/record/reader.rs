@@ -61,7 +61,12 @@ pub(crate) struct Reader {
 impl Reader {
     /// Reads to the end, or until nobody takes the records any more.
     pub(crate) fn run(mut self) {
-        let mut out = Outgoing { feed: self.feed.clone(), items: Vec::new(), bytes: 0, after: self.after };
+        let mut out = Outgoing {
+            feed: self.feed.clone(),
+            items: Vec::new(),
+            bytes: 0,
+            after: self.after,
+        };
         if let Err(Stop::Failed(error)) = self.read(&mut out) {
             // If nobody listens the run has ended for another reason, which is told instead.
             drop(self.feed.blocking_send(Err(error)));
@@ -70,7 +75,9 @@ impl Reader {
 
     fn read(&mut self, out: &mut Outgoing) -> Result<(), Stop> {
         self.retries(out)?;
-        let Some(mut source) = self.source.take() else { return out.flush() };
+        let Some(mut source) = self.source.take() else {
+            return out.flush();
+        };
         let index = self.index()?;
         while let Some(piece) = source.next().map_err(ReaderError::from)? {
             let position = self.position;
@@ -101,24 +108,30 @@ impl Reader {
         let needed = counting == Counting::FromStart
             || self.plan.source.duplicates != Duplicates::Run
             || self.plan.steps.iter().any(sends_keys);
-        needed.then(|| Index::build(self.journal.finished(&self.connection), counting)).transpose()
+        needed
+            .then(|| Index::build(self.journal.finished(&self.connection), counting))
+            .transpose()
     }
 
     /// The dead letters that `dead retry` has marked come first.
     fn retries(&self, out: &mut Outgoing) -> Result<(), Stop> {
         let mut stopped = None;
-        self.journal.each_dead(&self.connection, Some(DeadState::Retry), |dead| {
-            if stopped.is_none() {
-                stopped = out.push(self.retry(dead), out.after).err();
-            }
-            Ok(())
-        })?;
+        self.journal
+            .each_dead(&self.connection, Some(DeadState::Retry), |dead| {
+                if stopped.is_none() {
+                    stopped = out.push(self.retry(dead), out.after).err();
+                }
+                Ok(())
+            })?;
         stopped.map_or(Ok(()), Err)
     }
 
     fn retry(&self, dead: StoredDead) -> Fed {
         let raw = Bytes::from(dead.record);
-        let start = Mark { offset: 0, line: dead.letter.line.unwrap_or(0) };
+        let start = Mark {
+            offset: 0,
+            line: dead.letter.line.unwrap_or(0),
+        };
         let identity = dead.identity.unwrap_or_else(|| hash(b'c', &raw));
         let made = object(&raw).and_then(|value| Ok((self.key(&value)?, value)));
         match made {
@@ -148,8 +161,19 @@ impl Reader {
         }
     }
 
-    fn judge(&self, source: &Opened, piece: Piece, position: u64, index: Option<&Index>) -> Result<Fed, JournalError> {
-        let Piece { start, unterminated, body, .. } = piece;
+    fn judge(
+        &self,
+        source: &Opened,
+        piece: Piece,
+        position: u64,
+        index: Option<&Index>,
+    ) -> Result<Fed, JournalError> {
+        let Piece {
+            start,
+            unterminated,
+            body,
+            ..
+        } = piece;
         let as_it_stood = match &body {
             Body::Line(line) => line.clone(),
             Body::Row(row) => row.bytes.clone(),
@@ -160,17 +184,36 @@ impl Reader {
         let bad = |cause: String, raw: Bytes, provisional: bool| {
             let identity = hash(b'c', &raw);
             let template = cause.starts_with("key: ") || cause.starts_with("where: ");
-            Bad { position, start, cause, raw, template, provisional, identity, retry_of: None, generation: 0 }
+            Bad {
+                position,
+                start,
+                cause,
+                raw,
+                template,
+                provisional,
+                identity,
+                retry_of: None,
+                generation: 0,
+            }
         };
         let finished = |identity: &Identity| index.map(|index| index.meet(identity)).transpose();
         let give_bad = |bad: Bad| -> Result<Fed, JournalError> {
             let by_identity = matches!(self.matching, Matching::Identity);
-            if by_identity && !bad.provisional && finished(&bad.identity)?.is_some_and(|seen| seen.finished) {
-                return Ok(Fed::Passed { position, start, why: Passed::Finished });
+            if by_identity
+                && !bad.provisional
+                && finished(&bad.identity)?.is_some_and(|seen| seen.finished)
+            {
+                return Ok(Fed::Passed {
+                    position,
+                    start,
+                    why: Passed::Finished,
+                });
             }
             Ok(Fed::Bad(Box::new(bad)))
         };
-        let read = source.json(body).and_then(|raw| object(&raw).map(|value| (raw, value)));
+        let read = source
+            .json(body)
+            .and_then(|raw| object(&raw).map(|value| (raw, value)));
         let (raw, value) = match read {
             Ok(read) => read,
             Err(cause) => return give_bad(bad(cause, as_it_stood, unterminated)),
@@ -178,7 +221,13 @@ impl Reader {
         if let Some(filter) = &self.plan.source.filter {
             match filter.eval_condition(&Scope::new(&self.globals, value.clone())) {
                 Ok(true) => {}
-                Ok(false) => return Ok(Fed::Passed { position, start, why: Passed::Filtered }),
+                Ok(false) => {
+                    return Ok(Fed::Passed {
+                        position,
+                        start,
+                        why: Passed::Filtered,
+                    });
+                }
                 Err(error) => return give_bad(bad(format!("where: {error}"), raw, false)),
             }
         }
@@ -195,13 +244,26 @@ impl Reader {
         if let Some(seen) = finished(&identity)? {
             occurrence = seen.occurrence;
             if seen.finished {
-                return Ok(Fed::Passed { position, start, why: Passed::Finished });
+                return Ok(Fed::Passed {
+                    position,
+                    start,
+                    why: Passed::Finished,
+                });
             }
             match self.plan.source.duplicates {
                 Duplicates::Run => {}
-                Duplicates::Skip if occurrence > 1 => return Ok(Fed::Passed { position, start, why: Passed::Filtered }),
+                Duplicates::Skip if occurrence > 1 => {
+                    return Ok(Fed::Passed {
+                        position,
+                        start,
+                        why: Passed::Filtered,
+                    });
+                }
                 Duplicates::Dead if occurrence > 1 => {
-                    let cause = format!("the key is the same as that of {} records before it (`duplicates: dead`)", occurrence - 1);
+                    let cause = format!(
+                        "the key is the same as that of {} records before it (`duplicates: dead`)",
+                        occurrence - 1
+                    );
                     return Ok(Fed::Bad(Box::new(bad(cause, raw, false))));
                 }
                 Duplicates::Skip | Duplicates::Dead => {}
@@ -228,17 +290,27 @@ impl Reader {
             plan::Identity::Key(expression) => expression.eval(&scope()),
             plan::Identity::Keys(expressions) => {
                 let scope = scope();
-                expressions.iter().map(|expression| expression.eval(&scope)).collect::<Result<Vec<_>, _>>().map(Value::from)
+                expressions
+                    .iter()
+                    .map(|expression| expression.eval(&scope))
+                    .collect::<Result<Vec<_>, _>>()
+                    .map(Value::from)
             }
         };
         let key = key.map_err(|error| format!("key: {error}"))?;
-        json::key_json(&key).map(|key| Some(key.into())).map_err(|error| format!("key: {error}"))
+        json::key_json(&key)
+            .map(|key| Some(key.into()))
+            .map_err(|error| format!("key: {error}"))
     }
 }
 
 fn object(raw: &Bytes) -> Result<Value, String> {
     let value = json::parse(raw).map_err(|error| format!("not JSON: {error}"))?;
-    if crate::output::is_object(&value) { Ok(value) } else { Err("not a JSON object".to_owned()) }
+    if crate::output::is_object(&value) {
+        Ok(value)
+    } else {
+        Err("not a JSON object".to_owned())
+    }
 }
 
 fn hash(kind: u8, bytes: &[u8]) -> Identity {
@@ -291,7 +363,10 @@ impl Outgoing {
         match self.feed.try_reserve() {
             Ok(permit) => {
                 self.bytes = 0;
-                permit.send(Ok(Batch { items: mem::take(&mut self.items), after: self.after }));
+                permit.send(Ok(Batch {
+                    items: mem::take(&mut self.items),
+                    after: self.after,
+                }));
                 Ok(())
             }
             Err(TrySendError::Full(())) => Ok(()),
@@ -301,7 +376,12 @@ impl Outgoing {
 
     fn flush(&mut self) -> Result<(), Stop> {
         self.bytes = 0;
-        let batch = Batch { items: mem::take(&mut self.items), after: self.after };
-        self.feed.blocking_send(Ok(batch)).map_err(|_| Stop::Unwanted)
+        let batch = Batch {
+            items: mem::take(&mut self.items),
+            after: self.after,
+        };
+        self.feed
+            .blocking_send(Ok(batch))
+            .map_err(|_| Stop::Unwanted)
     }
 }

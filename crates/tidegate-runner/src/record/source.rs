@@ -13,7 +13,9 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
     vec,
 };
-use tidegate_file::{CsvItem, CsvOptions, CsvReader, Fingerprint, Input, Item, JsonlReader, ReadError, Start};
+use tidegate_file::{
+    CsvItem, CsvOptions, CsvReader, Fingerprint, Input, Item, JsonlReader, ReadError, Start,
+};
 use tidegate_sql::{Cell, Pages, SqlError};
 
 /// Bytes before the mark that tell whether a grown file is still the one that was read.
@@ -63,8 +65,16 @@ pub(crate) struct Opened {
 #[derive(Debug)]
 enum Kind {
     Jsonl(JsonlReader),
-    Csv { reader: Box<CsvReader>, types: Vec<ColumnType>, names: Vec<String> },
-    Sqlite { pages: Pages, rows: vec::IntoIter<Vec<Cell>>, names: Vec<String> },
+    Csv {
+        reader: Box<CsvReader>,
+        types: Vec<ColumnType>,
+        names: Vec<String>,
+    },
+    Sqlite {
+        pages: Pages,
+        rows: vec::IntoIter<Vec<Cell>>,
+        names: Vec<String>,
+    },
 }
 
 /// One record of a source, as it stood.
@@ -104,8 +114,19 @@ pub(crate) fn fingerprint(plan: &Plan) -> Option<SourceMark> {
     if !std::fs::metadata(path).is_ok_and(|found| found.is_file()) {
         return None;
     }
-    let Fingerprint { device, inode, size, mtime_ns } = Fingerprint::of(path).ok()?;
-    Some(SourceMark { device, inode, size, mtime_ns, tail: None })
+    let Fingerprint {
+        device,
+        inode,
+        size,
+        mtime_ns,
+    } = Fingerprint::of(path).ok()?;
+    Some(SourceMark {
+        device,
+        inode,
+        size,
+        mtime_ns,
+        tail: None,
+    })
 }
 
 /// The hash of the bytes before the mark; none for a file that cannot be read at a place.
@@ -121,12 +142,17 @@ pub(crate) fn is_same(plan: &Plan, known: &SourceMark, now: &SourceMark, mark: M
     if same_file && (known.size, known.mtime_ns) == (now.size, now.mtime_ns) {
         return true;
     }
-    same_file && now.size >= known.size && known.tail.is_some() && known.tail == tail_hash(plan, mark)
+    same_file
+        && now.size >= known.size
+        && known.tail.is_some()
+        && known.tail == tail_hash(plan, mark)
 }
 
 /// Whether reading can begin at a place; else the source is read from its beginning, and settled positions passed over.
 pub(crate) fn can_seek(plan: &Plan) -> bool {
-    file(plan).is_some_and(|path| !is_gzip(path) && std::fs::metadata(path).is_ok_and(|found| found.is_file()))
+    file(plan).is_some_and(|path| {
+        !is_gzip(path) && std::fs::metadata(path).is_ok_and(|found| found.is_file())
+    })
 }
 
 /// Whether bytes of the file are not bytes of records.
@@ -139,41 +165,87 @@ pub(crate) fn has_columns(plan: &Plan) -> bool {
     match &plan.source.kind {
         // Standard input can be read once: its header is not looked at in advance.
         SourceKind::Jsonl { .. } | SourceKind::Csv { path: None, .. } => false,
-        SourceKind::Csv { path: Some(path), .. } => std::fs::metadata(path).is_ok_and(|found| found.is_file()),
+        SourceKind::Csv {
+            path: Some(path), ..
+        } => std::fs::metadata(path).is_ok_and(|found| found.is_file()),
         SourceKind::Sqlite { .. } => true,
     }
 }
 
 fn is_gzip(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"))
+    path.extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("gz"))
 }
 
 impl Opened {
     /// Opens the source of `plan` at `start`. Setting `stop` ends the wait for a pipe or standard input.
-    pub(crate) fn open(plan: &Plan, start: Mark, stop: &Arc<AtomicBool>) -> Result<Opened, SourceError> {
-        let place = Start { offset: start.offset, line: start.line };
-        let name = file(plan).map_or_else(|| "standard input".to_owned(), |path| path.display().to_string());
-        let failed = |error| SourceError::Read { name: name.clone(), error };
+    pub(crate) fn open(
+        plan: &Plan,
+        start: Mark,
+        stop: &Arc<AtomicBool>,
+    ) -> Result<Opened, SourceError> {
+        let place = Start {
+            offset: start.offset,
+            line: start.line,
+        };
+        let name = file(plan).map_or_else(
+            || "standard input".to_owned(),
+            |path| path.display().to_string(),
+        );
+        let failed = |error| SourceError::Read {
+            name: name.clone(),
+            error,
+        };
         let kind = match &plan.source.kind {
             SourceKind::Jsonl { path } => {
                 let input = input(path, stop).map_err(failed)?;
-                Kind::Jsonl(JsonlReader::new(input, place).map_err(failed)?.max_record(plan.source.max_record))
+                Kind::Jsonl(
+                    JsonlReader::new(input, place)
+                        .map_err(failed)?
+                        .max_record(plan.source.max_record),
+                )
             }
             SourceKind::Csv { path, options } => {
                 let input = input(path, stop).map_err(failed)?;
-                let csv = CsvOptions { delimiter: options.delimiter, max_record: plan.source.max_record };
+                let csv = CsvOptions {
+                    delimiter: options.delimiter,
+                    max_record: plan.source.max_record,
+                };
                 let reader = CsvReader::new(input, place, csv).map_err(failed)?;
                 let names = reader.columns().to_vec();
-                if let Some(column) = options.types.keys().find(|column| !reader.has_column(column)) {
-                    return Err(SourceError::NoColumn { name, column: column.clone(), known: names.join(", ") });
+                if let Some(column) = options
+                    .types
+                    .keys()
+                    .find(|column| !reader.has_column(column))
+                {
+                    return Err(SourceError::NoColumn {
+                        name,
+                        column: column.clone(),
+                        known: names.join(", "),
+                    });
                 }
-                let types = names.iter().map(|name| options.types.get(name).copied().unwrap_or(ColumnType::Text)).collect();
-                Kind::Csv { reader: Box::new(reader), types, names }
+                let types = names
+                    .iter()
+                    .map(|name| options.types.get(name).copied().unwrap_or(ColumnType::Text))
+                    .collect();
+                Kind::Csv {
+                    reader: Box::new(reader),
+                    types,
+                    names,
+                }
             }
-            SourceKind::Sqlite { path, query, key_column } => {
+            SourceKind::Sqlite {
+                path,
+                query,
+                key_column,
+            } => {
                 let pages = Pages::open(path, query, key_column, Pages::DEFAULT_PAGE)?;
                 let names = pages.columns().to_vec();
-                Kind::Sqlite { pages, rows: Vec::new().into_iter(), names }
+                Kind::Sqlite {
+                    pages,
+                    rows: Vec::new().into_iter(),
+                    names,
+                }
             }
         };
         Ok(Opened { kind, name })
@@ -189,14 +261,29 @@ impl Opened {
 
     /// The next record; none at the end.
     pub(super) fn next(&mut self) -> Result<Option<Piece>, SourceError> {
-        let failed = |error| SourceError::Read { name: self.name.clone(), error };
+        let failed = |error| SourceError::Read {
+            name: self.name.clone(),
+            error,
+        };
         match &mut self.kind {
             Kind::Jsonl(reader) => Ok(reader.next().map_err(failed)?.map(|item| match item {
-                Item::Record(raw) => piece(raw.line, raw.start, raw.next_start(), raw.unterminated, Body::Line(raw.bytes)),
+                Item::Record(raw) => piece(
+                    raw.line,
+                    raw.start,
+                    raw.next_start(),
+                    raw.unterminated,
+                    Body::Line(raw.bytes),
+                ),
                 Item::Bad(bad) => bad_piece(bad),
             })),
             Kind::Csv { reader, .. } => Ok(reader.next().map_err(failed)?.map(|item| match item {
-                CsvItem::Row(row) => piece(row.line, row.start, row.next_start(), row.unterminated, Body::Row(row)),
+                CsvItem::Row(row) => piece(
+                    row.line,
+                    row.start,
+                    row.next_start(),
+                    row.unterminated,
+                    Body::Row(row),
+                ),
                 CsvItem::Bad(bad) => bad_piece(bad),
             })),
             Kind::Sqlite { pages, rows, .. } => {
@@ -212,6 +299,15 @@ impl Opened {
                 }))
             }
         }
+    }
+
+    /// The next record as JSON, for looking at.
+    pub(crate) fn next_json(
+        &mut self,
+    ) -> Result<Option<(Mark, Result<Bytes, String>)>, SourceError> {
+        Ok(self
+            .next()?
+            .map(|piece| (piece.start, self.json(piece.body))))
     }
 
     /// The record as JSON.
@@ -239,9 +335,15 @@ impl Opened {
                         Cell::Null => json.extend_from_slice(b"null"),
                         Cell::Int(number) => json.extend_from_slice(number.to_string().as_bytes()),
                         Cell::Real(number) if number.is_finite() => push(&mut json, number),
-                        Cell::Real(_) => return Err(format!("column `{name}` holds no finite number")),
+                        Cell::Real(_) => {
+                            return Err(format!("column `{name}` holds no finite number"));
+                        }
                         Cell::Text(text) => push(&mut json, text),
-                        Cell::Blob(_) => return Err(format!("column `{name}` holds a blob; read it with hex({name}) in the query")),
+                        Cell::Blob(_) => {
+                            return Err(format!(
+                                "column `{name}` holds a blob; read it with hex({name}) in the query"
+                            ));
+                        }
                     }
                 }
                 json.push(b'}');
@@ -257,25 +359,51 @@ fn input(path: &Option<PathBuf>, stop: &Arc<AtomicBool>) -> Result<Input, ReadEr
     match path {
         None => Ok(Input::from_reader(Box::new(Pump::stdin(stop.clone())))),
         // A pipe is read like standard input: opening and reading one can wait for ever.
-        Some(path) if std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) => {
-            Ok(Input::from_reader(Box::new(Pump::file(path.clone(), stop.clone()))))
+        Some(path)
+            if std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) =>
+        {
+            Ok(Input::from_reader(Box::new(Pump::file(
+                path.clone(),
+                stop.clone(),
+            ))))
         }
         Some(path) => Input::open(path),
     }
 }
 
 fn piece(line: u64, start: u64, after: Start, unterminated: bool, body: Body) -> Piece {
-    let start = Mark { offset: start, line };
-    Piece { start, after: Mark { offset: after.offset, line: after.line }, unterminated, body }
+    let start = Mark {
+        offset: start,
+        line,
+    };
+    Piece {
+        start,
+        after: Mark {
+            offset: after.offset,
+            line: after.line,
+        },
+        unterminated,
+        body,
+    }
 }
 
 fn bad_piece(bad: tidegate_file::Bad) -> Piece {
     let after = bad.next_start();
-    piece(bad.line, bad.start, after, bad.unterminated, Body::Bad { cause: bad.problem.to_string(), head: bad.head })
+    piece(
+        bad.line,
+        bad.start,
+        after,
+        bad.unterminated,
+        Body::Bad {
+            cause: bad.problem.to_string(),
+            head: bad.head,
+        },
+    )
 }
 
 fn push(json: &mut Vec<u8>, value: &(impl serde::Serialize + ?Sized)) {
-    serde_json::to_writer(&mut *json, value).expect("a vector takes every byte, and texts and numbers have a form");
+    serde_json::to_writer(&mut *json, value)
+        .expect("a vector takes every byte, and texts and numbers have a form");
 }
 
 fn member(json: &mut Vec<u8>, name: &str) {
@@ -288,7 +416,12 @@ fn member(json: &mut Vec<u8>, name: &str) {
 
 /// A field under its column's type; without one it is text. Empty is null where there is a type.
 fn typed(json: &mut Vec<u8>, name: &str, kind: ColumnType, field: &str) -> Result<(), String> {
-    let wrong = |wanted: &str| Err(format!("column `{name}`: \"{}\" is not {wanted}", shortened(field)));
+    let wrong = |wanted: &str| {
+        Err(format!(
+            "column `{name}`: \"{}\" is not {wanted}",
+            shortened(field)
+        ))
+    };
     if kind != ColumnType::Text && field.is_empty() {
         json.extend_from_slice(b"null");
         return Ok(());
@@ -309,7 +442,8 @@ fn typed(json: &mut Vec<u8>, name: &str, kind: ColumnType, field: &str) -> Resul
             _ => return wrong("true, false, yes, no, 1 or 0"),
         },
         ColumnType::Date => {
-            let date = field.parse::<jiff::civil::Date>().is_ok() || field.parse::<jiff::Timestamp>().is_ok();
+            let date = field.parse::<jiff::civil::Date>().is_ok()
+                || field.parse::<jiff::Timestamp>().is_ok();
             if !date {
                 return wrong("a date such as 2026-01-31 or 2026-01-31T12:00:00Z");
             }

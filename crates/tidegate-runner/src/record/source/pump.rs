@@ -40,21 +40,37 @@ impl Pump {
         Pump::start(stop, move || Ok(Box::new(File::open(path)?)))
     }
 
-    fn start(stop: Arc<AtomicBool>, open: impl FnOnce() -> io::Result<Box<dyn Read>> + Send + 'static) -> Pump {
+    fn start(
+        stop: Arc<AtomicBool>,
+        open: impl FnOnce() -> io::Result<Box<dyn Read>> + Send + 'static,
+    ) -> Pump {
         let (sender, chunks) = sync_channel(QUEUE);
         let body = move || match open() {
             Ok(reader) => copy(reader, &sender),
             // Nobody listens any more: there is nobody to tell.
             Err(error) => drop(sender.send(Err(error))),
         };
-        std::thread::Builder::new().name("tidegate-pipe".to_owned()).spawn(body).map_or_else(
-            |error| {
-                let (sender, chunks) = sync_channel(1);
-                drop(sender.send(Err(error)));
-                Pump { chunks, current: Vec::new(), taken: 0, stop: stop.clone() }
-            },
-            |_| Pump { chunks, current: Vec::new(), taken: 0, stop: stop.clone() },
-        )
+        std::thread::Builder::new()
+            .name("tidegate-pipe".to_owned())
+            .spawn(body)
+            .map_or_else(
+                |error| {
+                    let (sender, chunks) = sync_channel(1);
+                    drop(sender.send(Err(error)));
+                    Pump {
+                        chunks,
+                        current: Vec::new(),
+                        taken: 0,
+                        stop: stop.clone(),
+                    }
+                },
+                |_| Pump {
+                    chunks,
+                    current: Vec::new(),
+                    taken: 0,
+                    stop: stop.clone(),
+                },
+            )
     }
 }
 
