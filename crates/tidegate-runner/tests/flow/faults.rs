@@ -1,0 +1,131 @@
+use crate::support::{EXAMPLE, faults, gallery, with_steps};
+
+/// Flows that differ from the example by one replaced part.
+fn changed(changes: &[(&str, &str)]) -> Vec<String> {
+    changes
+        .iter()
+        .map(|(from, to)| {
+            assert!(EXAMPLE.contains(from), "{from}");
+            EXAMPLE.replacen(from, to, 1)
+        })
+        .collect()
+}
+
+fn shown(flows: &[String]) -> String {
+    gallery(&flows.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+#[test]
+fn keys() {
+    let flows = changed(&[
+        ("in_flight: 64", "inflight: 64"),
+        ("in_flight: 64", "colour: red"),
+        ("in_flight: 64", "per: { key: tenant }"),
+        ("  orders: ", "  orders:\n    remember: true\n#"),
+        ("  upsert", "  each: orders\n  upsert"),
+        ("source: {", "source: { api: GET /x }\nsink_: {"),
+        ("dead_letter:", "dead_leter:"),
+        (
+            "jsonl: users.jsonl, key: id",
+            "jsonl: users.jsonl, key: id, delimiter: \";\"",
+        ),
+        ("sqlite: out.db", "csv: out.csv"),
+        ("  upsert: users(id)\n", ""),
+        ("upsert: users(id)", "upsert: users"),
+        ("upsert: users(id)", "insert: users(id)"),
+        ("upsert: users(id)", "upsert: users(uid)"),
+        ("source: {", "version: 2\nsource: {"),
+        ("source: { jsonl: users.jsonl, key: id }", "name: x"),
+    ]);
+    insta::assert_snapshot!(shown(&flows));
+}
+
+#[test]
+fn values() {
+    let flows = changed(&[
+        ("timeout: 2s", "timeout: 2"),
+        ("timeout: 2s", "timeout: soon"),
+        ("timeout: 2s", "timeout: 0s"),
+        ("timeout: 2s", "timeout: [2s]"),
+        ("rate: 100/s", "rate: 100"),
+        ("rate: 100/s", "rate: [100/s, 5000/h]"),
+        ("rate: 100/s", "rate: 200000 tokens/m"),
+        ("rate: 100/s", "rate: 100/run"),
+        ("rate: 100/s", "max_body: 10"),
+        ("in_flight: 64", "in_flight: 0"),
+        ("in_flight: 64", "in_flight: many"),
+        ("in_flight: 64", "in_flight:"),
+        ("retry: 5", "retry: { times: 5, base: 1m, cap: 1s }"),
+        ("retry: 5", "auth: { oauth2: { token_url: x } }"),
+        ("retry: 5", "auth: { basic: { user: x } }"),
+        ("retry: 5", "headers: { Host: x, \"a b\": c }"),
+        ("retry: 5", "allow: [\"http://x/y\"]"),
+        ("https://api.example.com", "api.example.com"),
+        ("https://api.example.com", "https://u:p@api.example.com"),
+        ("    base: https://api.example.com\n", ""),
+        (
+            "retry: 5",
+            "classify: { ok: 404, fatal: [4], stop: boddy.x, throttled: user.id }",
+        ),
+        ("source: {", "rerun: sometimes\nsource: {"),
+        ("source: {", "records: { deadline: 1s }\nsource: {"),
+        ("users.jsonl", "dead.jsonl"),
+        ("jsonl: dead.jsonl", "jsonl: \"-\""),
+    ]);
+    insta::assert_snapshot!(shown(&flows));
+}
+
+#[test]
+fn names() {
+    let flows = changed(&[
+        ("  api:\n    base", "  body:\n    base"),
+        ("  api:\n    base", "  save:\n    base"),
+        ("  user:", "  record:"),
+        ("  user:", "  in:"),
+        ("  user:", "  my user:"),
+        ("api: GET /users", "apii: GET /users"),
+        ("api: GET /users", "geo: GET /users"),
+        ("api: GET /users", "api: get /users"),
+        ("api: GET /users", "api: FETCH /users"),
+        ("api: GET /users/{{ id }}", "api: /users/{{ id }}"),
+        ("    api: GET /users/{{ id }}\n", "    query: { a: b }\n"),
+        (
+            "  user:\n    api: GET /users/{{ id }}\n",
+            "  user:\n    after: [order]\n    api: GET /users/{{ id }}\n",
+        ),
+        ("source: {", "vars: { a-b: 1 }\nsource: {"),
+    ]);
+    insta::assert_snapshot!(shown(&flows));
+}
+
+#[test]
+fn calls() {
+    let flows = [
+        with_steps("a:\n  api: GET {{ next | url }}"),
+        with_steps("a:\n  api: GET users"),
+        with_steps("a:\n  api: POST /x\n  body: x\n  form: { a: b }"),
+        with_steps("a:\n  api: GET /x\n  also: GET /y"),
+        with_steps("a:\n  api: [GET /x]"),
+        with_steps("a:\n  api: GET /x\n  each: { on_error: keep }"),
+        with_steps("a:\n  api: GET /x\n  idempotent: yes"),
+        with_steps("a:\n  api: GET /x\n  headers: { A: 1, a: 2 }"),
+    ];
+    insta::assert_snapshot!(shown(&flows));
+}
+
+#[test]
+fn all_faults_are_shown_in_the_order_of_the_file() {
+    let text = EXAMPLE
+        .replace("rate: 100/s", "rate: fast")
+        .replace("key: id", "keys: id")
+        .replace("name: user.name", "name: usr..name");
+    insta::assert_snapshot!(faults(&text));
+}
+
+#[test]
+fn a_secret_is_in_no_fault() {
+    let text =
+        "source: { jsonl: in.jsonl, key: id }\nservices:\n  api: { base: \"{{ env.TOKEN }}\" }\n";
+    let shown = faults(text).to_string();
+    assert!(!shown.contains("s3cret"), "{shown}");
+}

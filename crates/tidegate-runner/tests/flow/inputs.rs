@@ -1,0 +1,104 @@
+use crate::support::Folder;
+use tidegate_runner::plan::SourceKind;
+
+const CSV: &str = "id,First Name,user-id,age\n1,Ann,7,31\n";
+
+#[test]
+fn a_csv_header_makes_an_unknown_name_a_fault() {
+    let folder = Folder::with(&[
+        ("users.csv", CSV),
+        ("dup.csv", "id,id\n"),
+        ("open.csv", "id,\"name\n1,2\n"),
+        ("semi.csv", "id;name\n1;2\n"),
+    ]);
+    let row = |row: &str| {
+        format!(
+            "source: {{ csv: users.csv, key: id }}\nsink:\n  jsonl: out.jsonl\n  row:\n    {row}\n"
+        )
+    };
+    let said = [
+        folder.said(&row("status: ok")),
+        folder.said(&row("x: \"user-id\"")),
+        folder.said(&row("x: agee")),
+        folder.said(&row("x: record.nmae")),
+        folder.said(&row("x: \"'old' if age > 18 else 'young'\"")),
+        folder.said("source: { csv: users.csv, key: uid }\n"),
+        folder.said("source: { csv: users.csv, key: id, types: { agee: int } }\n"),
+        folder.said("source: { csv: dup.csv, key: id }\n"),
+        folder.said("source: { csv: open.csv, key: id }\n"),
+        folder.said("source: { csv: semi.csv, key: \"record['id;name']\" }\n"),
+    ];
+    insta::assert_snapshot!(said.join("\n\n----\n\n"));
+}
+
+#[test]
+fn a_typed_column_compares_with_a_number() {
+    let folder = Folder::with(&[("users.csv", CSV)]);
+    let (plan, _) = folder
+        .load("source: { csv: users.csv, key: id, where: age > 18, types: { age: int } }\n")
+        .expect("the flow is right");
+    assert!(plan.source.filter.is_some());
+}
+
+#[test]
+fn json_lines_may_hold_more_than_their_first_records_show() {
+    let folder = Folder::with(&[(
+        "in.jsonl",
+        "{\"id\":1,\"name\":\"x\"}\n{\"id\":2,\"user\":3}\n",
+    )]);
+    let head = "source: { jsonl: in.jsonl, key: id }\nservices:\n  api: { base: \"http://x.example\", rate: 1/s }\n";
+    let said = [
+        folder.said(&format!(
+            "{head}steps:\n  a:\n    api: GET /{{{{ nmae }}}}\n"
+        )),
+        folder.said(&format!("{head}steps:\n  user:\n    api: GET /x\n")),
+    ];
+    insta::assert_snapshot!(said.join("\n\n----\n\n"));
+}
+
+#[test]
+fn a_query_is_tried() {
+    let folder = Folder::with(&[]);
+    let connection = tidegate_sql::open(folder.path("app.db"), tidegate_sql::Access::Create)
+        .expect("a database can be made");
+    connection
+        .execute_batch("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT)")
+        .expect("a table can be made");
+    let (plan, _) = folder
+        .load("source:\n  sqlite: app.db\n  query: SELECT id, name FROM users\n  key: id\n")
+        .expect("the flow is right");
+    assert!(
+        matches!(&plan.source.kind, SourceKind::Sqlite { key_column, .. } if key_column == "id")
+    );
+    let source =
+        |query: &str, rest: &str| format!("source:\n  sqlite: app.db\n  query: {query}\n{rest}");
+    let said = [
+        folder.said(&source("SELECT id, nam FROM users", "  key: id\n")),
+        folder.said(&source("SELECT id FROM user", "  key: id\n")),
+        folder.said(&source("SELECT id, name FROM users", "  key: uid\n")),
+        folder.said(&source("SELECT id, name FROM users", "  key: id + 1\n")),
+        folder.said(&source("SELECT id, name FROM users", "  key: [id, name]\n")),
+        folder.said(&source("SELECT id, name FROM users", "")),
+        folder.said("source: { sqlite: app.db, key: id }\n"),
+    ];
+    insta::assert_snapshot!(said.join("\n\n----\n\n"));
+}
+
+#[test]
+fn a_flow_file_that_cannot_be_read_is_a_fault() {
+    let folder = Folder::with(&[]);
+    std::fs::write(folder.path("latin.yaml"), b"name: x\nname: caf\xe9\n")
+        .expect("a file can be written");
+    for (name, word) in [
+        ("gone.yaml", "no such flow file"),
+        ("latin.yaml", "see line 2"),
+    ] {
+        let given = tidegate_runner::plan::Given {
+            sets: &[],
+            env: &|_| None,
+        };
+        let faults =
+            tidegate_runner::plan::load(&folder.path(name), &given).expect_err("it cannot be read");
+        assert!(faults.to_string().contains(word), "{faults}");
+    }
+}
