@@ -165,7 +165,7 @@ fn orders_json(id: &str) -> String {
     for (index, total) in orders(id).into_iter().enumerate() {
         let comma = if index == 0 { "" } else { "," };
         body.push_str(&format!(
-            "{comma}{{\"number\":{},\"total\":{total}}}",
+            "{comma}{{\"number\":{},\"total\":{total:?}}}",
             index + 1
         ));
     }
