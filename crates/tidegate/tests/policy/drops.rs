@@ -122,3 +122,38 @@ proptest! {
         });
     }
 }
+
+/// The same on real threads, where wakes, releases and drops meet in any order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_threads_leak_nothing() {
+    let policy = policy().in_flight(3).build().unwrap();
+    let tasks: Vec<_> = (0..48usize)
+        .map(|task| {
+            let policy = policy.clone();
+            tokio::spawn(async move {
+                for round in 0..100usize {
+                    let attempt = async |_| -> Answer {
+                        tokio::task::yield_now().await;
+                        Ok(1)
+                    };
+                    let call = policy.call(Op::idempotent(), attempt);
+                    let patience = async {
+                        for _ in 0..(task + round) % 9 {
+                            tokio::task::yield_now().await;
+                        }
+                    };
+                    tokio::select! {
+                        _ = call => {}
+                        () = patience, if round % 2 == 0 => {}
+                    }
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let snapshot = policy.snapshot();
+    assert_eq!((snapshot.in_flight, snapshot.waiting), (0, 0));
+    assert_eq!(snapshot.in_flight_max, 3);
+}
