@@ -155,10 +155,7 @@ async fn a_destructor_that_panics_is_a_panic_of_its_child() {
 #[tokio::test(start_paused = true)]
 async fn a_task_says_how_its_child_ended() {
     let results = scope("kinds", async |s: &Scope<Fail>| {
-        let inner = s.clone();
-        let failed = s.spawn("failed", async { fail::<()>("x") }).await;
-        let _ = &inner;
-        Ok(failed)
+        Ok(s.spawn("failed", async { fail::<()>("x") }).await)
     })
     .await;
     // The task was carried out of the scope by a value that the failure has thrown away.
@@ -216,7 +213,7 @@ async fn every_verb_records_the_line_that_called_it() {
             }
             fail::<()>("thread")
         };
-        let mut set = s.gather::<()>();
+        let set = s.gather::<()>();
         lines.push(here());
         drop(s.spawn_with_grace("a", SEC, work()).await);
         lines.push(here());
@@ -227,8 +224,8 @@ async fn every_verb_records_the_line_that_called_it() {
         set.spawn_with_grace("d", SEC, work()).await;
         lines.push(here());
         drop(s.spawn_thread("e", stopped)?);
-        while set.next().await.is_some() {}
-        forever::<()>().await
+        s.cancel(Reason::User("enough"), SEC);
+        Ok(())
     })
     .await
     .unwrap_err();

@@ -1,4 +1,14 @@
 //! Scopes, from their public face.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod basics;
+mod bound;
+mod cancel;
+mod deadline;
+mod dropped;
+mod gather;
+mod root;
 mod support;
+mod thread;
+mod workers;

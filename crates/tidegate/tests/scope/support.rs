@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 use tidegate::{Failure, ScopeError, Stopped, What};
+use tokio::time::Instant;
 
 /// Like `anyhow::Error`: takes every error by `?` and is none itself.
 pub(crate) struct Fail(pub(crate) String);
@@ -62,25 +63,49 @@ pub(crate) fn site(at: &'static Location<'static>) -> (&'static str, u32) {
     (at.file(), at.line())
 }
 
-/// Counts how many of its guards have been dropped.
+/// Counts how many of its guards have been dropped, and remembers when the last one was.
 #[derive(Clone, Default)]
-pub(crate) struct Drops(Arc<AtomicUsize>);
+pub(crate) struct Drops {
+    count: Arc<AtomicUsize>,
+    last: Arc<Mutex<Duration>>,
+}
 
-pub(crate) struct DropGuard(Drops);
+pub(crate) struct DropGuard {
+    drops: Drops,
+    start: Option<Instant>,
+}
 
 impl Drops {
     pub(crate) fn guard(&self) -> DropGuard {
-        DropGuard(self.clone())
+        DropGuard {
+            drops: self.clone(),
+            start: None,
+        }
+    }
+
+    /// A guard that takes down the time since `start` when it is dropped.
+    pub(crate) fn timed(&self, start: Instant) -> DropGuard {
+        DropGuard {
+            drops: self.clone(),
+            start: Some(start),
+        }
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.0.load(SeqCst)
+        self.count.load(SeqCst)
+    }
+
+    pub(crate) fn secs(&self) -> u64 {
+        self.last.lock().unwrap().as_secs()
     }
 }
 
 impl Drop for DropGuard {
     fn drop(&mut self) {
-        self.0.0.fetch_add(1, SeqCst);
+        self.drops.count.fetch_add(1, SeqCst);
+        if let Some(start) = self.start {
+            *self.drops.last.lock().unwrap() = start.elapsed();
+        }
     }
 }
 
