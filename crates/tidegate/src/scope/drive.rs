@@ -15,14 +15,17 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
-use tokio::time::Sleep;
+use tokio::{
+    task::AbortHandle,
+    time::{Instant, Sleep},
+};
 
 /// Runs `body`, then waits for every child that it has spawned.
 ///
 /// The body runs inline, in the task of the caller, and may borrow; children are tasks and may not. The first error or
 /// panic, of a child or of the body, tells all the others to stop at once; all of them are waited for, and every failure
 /// is in the error. The scope hangs below the one whose code first polls it, else below the process root
-/// ([`root::process`]): it inherits deadline and cancellation, and the parent does not end before it.
+/// (see [`root::unclaimed`]): it inherits deadline and cancellation, and the parent does not end before it.
 ///
 /// | what happened | result |
 /// |---|---|
@@ -100,7 +103,9 @@ pub(crate) struct Owner {
     /// Identity of the waker that the node holds.
     parked: (usize, usize),
     done: bool,
+    /// The deadline's timer while there are no children.
     timer: Option<Pin<Box<Sleep>>>,
+    watchdog: Option<Watchdog>,
     force: Option<Pin<Box<Sleep>>>,
 }
 
@@ -177,6 +182,7 @@ impl Owner {
             parked: (0, 0),
             done: false,
             timer: None,
+            watchdog: None,
             force: None,
         }
     }
@@ -247,7 +253,16 @@ impl Owner {
         let Some(at) = self.node().own_deadline() else {
             return false;
         };
-        if self.node().stop() || !passed(&mut self.timer, at, cx) {
+        if self.node().stop() || self.watchdog.is_some() {
+            return false;
+        }
+        if !self.node().is_idle() {
+            // The children must hear of it also while nobody polls this future.
+            self.timer = None;
+            self.watchdog = Some(Watchdog::start(self.node(), at));
+            return false;
+        }
+        if !passed(&mut self.timer, at, cx) {
             return false;
         }
         self.node().cancel_by_deadline();
@@ -291,6 +306,28 @@ impl Drop for Owner {
         if !self.done {
             self.node().orphan();
         }
+    }
+}
+
+/// A task that tells a scope when its deadline passes. Ends with the owner; one that is forgotten leaves it at work.
+struct Watchdog(AbortHandle);
+
+impl Watchdog {
+    fn start(node: &Arc<Node>, at: Instant) -> Self {
+        let node = Arc::downgrade(node);
+        let task = tokio::spawn(async move {
+            tokio::time::sleep_until(at).await;
+            if let Some(node) = node.upgrade() {
+                node.cancel_by_deadline();
+            }
+        });
+        Watchdog(task.abort_handle())
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

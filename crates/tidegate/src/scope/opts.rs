@@ -52,7 +52,7 @@ impl Opts {
     /// Tells the scope to stop at this instant. An ancestor's deadline that is not later comes first and is the one
     /// that the reason names.
     ///
-    /// The timer runs while the scope's future is being polled; an ancestor's deadline needs no such thing.
+    /// Children hear of it also while nobody polls the scope's future, if they were there when it was polled last.
     pub fn deadline(mut self, at: Instant) -> Self {
         self.deadline = Some(at);
         self

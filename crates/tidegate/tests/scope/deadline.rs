@@ -124,3 +124,43 @@ async fn an_own_deadline_cuts_the_scope_off_and_the_code_around_goes_on() {
     });
     assert_eq!(result.await.unwrap(), 7);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_reaches_children_while_nobody_polls_the_scope() {
+    let (mut task, start) = (None, Instant::now());
+    let mut parked = Box::pin(scope(
+        Opts::named("parked").timeout(2 * SEC),
+        async |s: &Scope<Fail>| {
+            let told = async move {
+                tidegate::cancelled().await;
+                Ok(start.elapsed().as_secs())
+            };
+            task = Some(s.try_spawn_with_grace("child", SEC, told)?);
+            forever::<()>().await
+        },
+    ));
+    assert!(tokio::time::timeout(SEC, &mut parked).await.is_err());
+    tokio::time::sleep(60 * SEC).await;
+    assert_eq!(declarer(parked.await).name(), "parked");
+    assert_eq!(task.unwrap().await, Ok(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forgotten_scope_keeps_its_deadline_and_delays_nobody_beyond_it() {
+    let start = Instant::now();
+    scope("outer", async |_: &Scope<Fail>| {
+        let mut inner = Box::pin(scope(
+            Opts::named("inner").timeout(2 * SEC),
+            async |s: &Scope<Fail>| {
+                drop(s.try_spawn("child", forever::<()>())?);
+                forever::<()>().await
+            },
+        ));
+        assert!(tokio::time::timeout(SEC, &mut inner).await.is_err());
+        std::mem::forget(inner);
+        Ok(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(start.elapsed().as_secs(), 2);
+}
