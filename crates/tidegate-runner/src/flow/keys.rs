@@ -61,6 +61,8 @@ pub(crate) enum Shape {
     Texts,
     /// Names to expressions.
     Exprs,
+    /// Names to values of any kind.
+    Values,
     /// Names to the words given.
     Words(&'static [&'static str]),
     /// Names to maps with the keys of a table.
@@ -109,7 +111,7 @@ pub(crate) static FLOW: Table = Table {
         key("version", Shape::Exactly(1), "Version of the file format.", "1").or("1"),
         key("name", Shape::Word, "Which journal is this flow's; default: the file's canonical path, so that a moved file needs a name.", "nightly"),
         key("rerun", Shape::OneOf(&["new", "all"]), "What a second run of a finished flow does: only records not seen before, or all again. An unfinished run goes on in either case. Default new: nothing is paid for twice.", "all").or("new"),
-        key("vars", Shape::Texts, "Values for `vars.NAME`; `--set NAME=VALUE` changes them for one run.", "{ day: \"2026-11-22\" }"),
+        key("vars", Shape::Values, "Values for `vars.NAME`; `--set NAME=VALUE` changes them for one run.", "{ day: \"2026-11-22\" }"),
         key("records", Shape::Map(&RECORDS), "Limits over records.", "{ in_flight: 64 }"),
         key("source", Shape::Map(&SOURCE), "Where records come from.", "{ jsonl: users.jsonl, key: id }"),
         key("services", Shape::Named(&SERVICE), "Remote dependencies by name, each with its limits.", "{ api: { base: \"https://api.example.com\", rate: 100/s } }"),

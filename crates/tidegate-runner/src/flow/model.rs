@@ -171,9 +171,9 @@ pub(super) fn bad_name(name: &Scalar, what: &str) -> Fault {
     let meant: String = name
         .text
         .chars()
-        .map(|c| if c.is_alphanumeric() { c } else { '_' })
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
         .collect();
-    let meant = if meant.starts_with(|c: char| c.is_numeric()) {
+    let meant = if meant.starts_with(|c: char| c.is_ascii_digit()) {
         format!("_{meant}")
     } else {
         meant
@@ -181,6 +181,6 @@ pub(super) fn bad_name(name: &Scalar, what: &str) -> Fault {
     let fault =
         Fault::error(format!("`{}` cannot be the name of {what}", name.text)).at(&name.span);
     fault
-        .label("an expression could not mention it: letters, digits and `_` only")
+        .label("an expression could not mention it: plain letters, digits and `_` only")
         .help_if((!meant.is_empty()).then(|| format!("call it `{meant}`")))
 }

@@ -82,7 +82,7 @@ fn shape(shape: &'static Shape, definitions: &mut Map<String, Value>) -> Value {
         Shape::Texts => {
             json!({ "type": "object", "additionalProperties": { "type": ["string", "number", "boolean", "null"] } })
         }
-        Shape::Exprs => json!({ "type": "object", "additionalProperties": {} }),
+        Shape::Exprs | Shape::Values => json!({ "type": "object", "additionalProperties": {} }),
         Shape::Words(words) => {
             json!({ "type": "object", "additionalProperties": { "enum": words } })
         }

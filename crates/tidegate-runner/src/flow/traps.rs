@@ -40,15 +40,22 @@ pub(crate) fn explain(text: &str, at: usize, info: &str) -> Fault {
     known.unwrap_or_else(|| {
         if info.contains("quoted scalar") {
             return Fault::error("a quote that never closes")
-                .at(&(at..at + 1))
+                .at(&one_char(text, at))
                 .help("close it on the same line");
         }
+        // The end of a line shows nothing to point at: its last character does.
         let end = line.start + line.text.trim_end().len();
-        let at = at.min(end.saturating_sub(1).max(line.start));
+        let last = text[line.start..end].char_indices().next_back();
+        let last = last.map_or(line.start, |(offset, _)| line.start + offset);
         Fault::error("the file cannot be read from here on")
-            .at(&(at..(at + 1).min(text.len())))
+            .at(&one_char(text, at.min(last)))
             .label(info.to_owned())
     })
+}
+
+/// The character at a byte; nothing at the end of the text.
+fn one_char(text: &str, at: usize) -> Span {
+    at..at + text[at..].chars().next().map_or(0, char::len_utf8)
 }
 
 /// The last bracket that is open at the end of a text.
@@ -118,7 +125,7 @@ impl<'t> Line<'t> {
                     .help("use two spaces for each level"),
             );
         }
-        if !self.key.is_empty() && self.text[self.key.len()..].contains(":\t") {
+        if !self.key.is_empty() && self.text.contains(":\t") {
             let at = self.start + self.text.find(":\t").unwrap_or_default() + 1;
             return Some(
                 Fault::error("a tab before a value")

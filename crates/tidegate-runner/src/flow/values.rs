@@ -102,13 +102,11 @@ pub(crate) fn table(text: &str) -> Option<(String, Vec<String>)> {
     named.then(|| (table.to_owned(), columns))
 }
 
-/// A name that an expression can mention: letters, digits and `_`, no digit first.
+/// A name that an expression can mention: ASCII letters, digits and `_`, no digit first.
 pub(crate) fn is_name(text: &str) -> bool {
     let mut chars = text.chars();
-    chars
-        .next()
-        .is_some_and(|first| first.is_alphabetic() || first == '_')
-        && chars.all(|c| c.is_alphanumeric() || c == '_')
+    let begins = |c: char| c.is_ascii_alphabetic() || c == '_';
+    chars.next().is_some_and(begins) && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 #[cfg(test)]

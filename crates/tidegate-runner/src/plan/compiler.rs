@@ -165,6 +165,27 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    /// An expression that says yes or no. A CSV column without a type never does: `"false"` is a text.
+    pub(super) fn condition(&mut self, node: &Node, place: Place<'_>) -> Option<Expr> {
+        let expr = self.expr(node, place)?;
+        let (source, mentions) = (expr.source(), expr.mentions());
+        let mut fields = mentions.names.iter().chain(&mentions.record_fields);
+        let lone = fields.find(|field| source == **field || source == format!("record.{field}"));
+        if let Some(field) = lone
+            && self.columns.is_text(field)
+            && !self.is_step(source)
+        {
+            let fault = Fault::error(format!(
+                "`{source}` is text, so it is neither true nor false"
+            ));
+            let fault = fault
+                .at(node.span())
+                .help(format!("types: {{ {field}: bool }}"));
+            self.fault(fault.help(format!("or compare it:  {}: {source} == 'true'", place.key)));
+        }
+        Some(expr)
+    }
+
     /// A text with placeholders. None: null, which leaves the entry out, or a fault.
     pub(super) fn text(
         &mut self,

@@ -32,7 +32,7 @@ pub(super) fn compile(compiler: &mut Compiler<'_>) -> Option<SourcePlan> {
     let filter = source
         .filter
         .as_ref()
-        .map(|node| compiler.expr(node, WHERE));
+        .map(|node| compiler.condition(node, WHERE));
     // A mention of a step in `key` or `where` has had its fault.
     compiler.take_uses();
     let kind = match (kind?, &key) {

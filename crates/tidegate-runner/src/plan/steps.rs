@@ -95,7 +95,7 @@ fn one(compiler: &mut Compiler<'_>, step: &Step) -> Option<StepPlan> {
     let when = step
         .when
         .as_ref()
-        .map(|node| compiler.expr(node, place("when", Reach::Steps)));
+        .map(|node| compiler.condition(node, place("when", Reach::Steps)));
     let each = step.each.as_ref().map(|each| {
         let over = compiler.expr(&each.over, place("each", Reach::Steps))?;
         Some(EachPlan {

@@ -1,4 +1,5 @@
 use crate::support::{EXAMPLE, faults, gallery, with_steps};
+use tidegate_runner::flow::Look;
 
 /// Flows that differ from the example by one replaced part.
 fn changed(changes: &[(&str, &str)]) -> Vec<String> {
@@ -128,4 +129,11 @@ fn a_secret_is_in_no_fault() {
         "source: { jsonl: in.jsonl, key: id }\nservices:\n  api: { base: \"{{ env.TOKEN }}\" }\n";
     let shown = faults(text).to_string();
     assert!(!shown.contains("s3cret"), "{shown}");
+}
+
+#[test]
+fn colour_is_only_where_it_is_asked_for() {
+    let faults = faults("name: [x]\n");
+    assert!(!faults.render(Look::Plain).contains('\u{1b}'));
+    assert!(faults.render(Look::Colored).contains('\u{1b}'));
 }

@@ -23,6 +23,8 @@ fn a_csv_header_makes_an_unknown_name_a_fault() {
         folder.said(&row("x: record.nmae")),
         folder.said(&row("x: \"'old' if age > 18 else 'young'\"")),
         folder.said("source: { csv: users.csv, key: uid }\n"),
+        folder.said("source: { csv: users.csv, key: id, where: age }\n"),
+        folder.said("source: { csv: later.csv, key: id, where: record.active }\n"),
         folder.said("source: { csv: users.csv, key: id, types: { agee: int } }\n"),
         folder.said("source: { csv: dup.csv, key: id }\n"),
         folder.said("source: { csv: open.csv, key: id }\n"),
