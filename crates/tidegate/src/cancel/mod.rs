@@ -7,9 +7,11 @@
 //! The functions here are ambient: they speak of the scope whose code is being polled, however deep in the call.
 
 mod context;
+mod count;
 mod mark;
 mod node;
 mod outcome;
+mod owner;
 mod parked;
 mod reason;
 mod room;

@@ -1,4 +1,5 @@
-//! One scope's shared state: its only allocation, not generic over the user's types. Here: what is counted.
+//! One scope's shared state: its only allocation, not generic over the user's types. Here: what it holds, and what must
+//! stay true.
 //!
 //! Invariants
 //! 1. `word` counts the running children (TASK) and the nested scopes that have running children (NESTED). While a
@@ -14,22 +15,18 @@
 //! Lock order: a thread holds at most one of all the locks of all the nodes, so there is none to get wrong.
 
 use super::{
-    Fault, Orphan, Panic, Payload, What, ignore_poison,
+    Fault, Orphan, ignore_poison,
     outcome::Failure,
     parked::Entry,
-    reason::{Deadline, Reason, ScopeId, Told},
+    reason::{Deadline, ScopeId, Told},
     room::Queue,
     slab::{NONE, Slab},
 };
 use std::{
-    mem,
     panic::Location,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock,
-        atomic::{
-            AtomicBool, AtomicU64,
-            Ordering::{AcqRel, Acquire, Relaxed},
-        },
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     task::Waker,
     time::Duration,
@@ -42,23 +39,20 @@ pub(crate) type Site = &'static Location<'static>;
 pub(super) const CLOSED: u64 = 1;
 pub(super) const CANCELLED: u64 = 1 << 1;
 /// The body is done; the owner waits for the count to reach 0.
-const JOINING: u64 = 1 << 2;
+pub(super) const JOINING: u64 = 1 << 2;
 /// Somebody waits for room.
 pub(super) const WAITERS: u64 = 1 << 3;
 /// The owner is gone; the last child to leave tidies up.
-const ORPHAN: u64 = 1 << 4;
+pub(super) const ORPHAN: u64 = 1 << 4;
 /// Known to the parent, so that what the parent is told arrives here.
 pub(super) const LINKED: u64 = 1 << 5;
-const TASK: u64 = 1 << 8;
-const NESTED: u64 = 1 << 36;
+pub(super) const TASK: u64 = 1 << 8;
+pub(super) const NESTED: u64 = 1 << 36;
 
 /// The most children that a node can count.
 pub(crate) const MAX_CHILDREN: u32 = (1 << 28) - 1;
 
-/// Failures without an owner that a root keeps; of more it keeps the number.
-const MAX_UNCLAIMED: usize = 1024;
-
-const fn busy(word: u64) -> u64 {
+pub(super) const fn busy(word: u64) -> u64 {
     word >> 8
 }
 
@@ -102,10 +96,10 @@ pub(super) struct Cold {
     /// When everything is forced. May only come nearer.
     pub(super) hard: Option<Instant>,
     pub(super) queue: Queue,
-    failures: Vec<Failure<Box<dyn Fault>>>,
+    pub(super) failures: Vec<Failure<Box<dyn Fault>>>,
     /// At a root only: failures of scopes without an owner.
-    unclaimed: Vec<Orphan>,
-    unclaimed_lost: u64,
+    pub(super) unclaimed: Vec<Orphan>,
+    pub(super) unclaimed_lost: u64,
 }
 
 /// How a node differs from others.
@@ -183,249 +177,5 @@ impl Node {
         }
         names.reverse();
         names.join("/")
-    }
-
-    // Counting.
-
-    /// Takes a place for a child.
-    #[inline]
-    pub(crate) fn enter(self: &Arc<Self>) -> Result<(), NoEntry> {
-        self.enter_unit(TASK, CLOSED | CANCELLED, self.limit)
-    }
-
-    #[inline]
-    fn enter_unit(self: &Arc<Self>, unit: u64, stopped: u64, limit: u32) -> Result<(), NoEntry> {
-        let mut word = self.word.load(Relaxed);
-        loop {
-            check(word, stopped, limit)?;
-            if busy(word) == 0 {
-                return self.enter_first(unit, stopped, limit);
-            }
-            match self
-                .word
-                .compare_exchange_weak(word, word + unit, AcqRel, Relaxed)
-            {
-                Ok(_) => return Ok(()),
-                Err(now) => word = now,
-            }
-        }
-    }
-
-    /// The way from 0 to 1: the parent counts this node first (invariant 1).
-    fn enter_first(self: &Arc<Self>, unit: u64, stopped: u64, limit: u32) -> Result<(), NoEntry> {
-        self.link();
-        if let Some(parent) = &self.parent
-            && parent.enter_unit(NESTED, CLOSED, u32::MAX).is_err()
-        {
-            self.cancel(Reason::Ended, None);
-            return Err(NoEntry::Stopped);
-        }
-        let mut word = self.word.load(Relaxed);
-        let result = loop {
-            if let Err(refused) = check(word, stopped, limit) {
-                break Err(refused);
-            }
-            match self
-                .word
-                .compare_exchange_weak(word, word + unit, AcqRel, Relaxed)
-            {
-                Ok(_) => break Ok(()),
-                Err(now) => word = now,
-            }
-        };
-        // Nobody took the way from 0 to 1, or somebody else did meanwhile and has paid for it.
-        if (result.is_err() || busy(word) != 0)
-            && let Some(parent) = &self.parent
-        {
-            parent.leave(NESTED);
-        }
-        result
-    }
-
-    pub(crate) fn leave_child(&self) {
-        self.leave(TASK);
-    }
-
-    fn leave(&self, mut unit: u64) {
-        let mut node = self;
-        loop {
-            let before = node.word.fetch_sub(unit, AcqRel);
-            if before & WAITERS != 0 && unit == TASK {
-                node.call_next();
-            }
-            if busy(before - unit) != 0 {
-                return;
-            }
-            if before & JOINING != 0 {
-                let owner = node.lock().owner.take();
-                if let Some(owner) = owner {
-                    owner.wake();
-                }
-            }
-            if before & ORPHAN != 0 {
-                node.bury();
-            }
-            let Some(parent) = &node.parent else { return };
-            node = parent;
-            unit = NESTED;
-        }
-    }
-
-    /// Whether nothing runs in or below this node.
-    pub(crate) fn is_idle(&self) -> bool {
-        busy(self.word.load(Acquire)) == 0
-    }
-
-    pub(crate) fn is_orphan(&self) -> bool {
-        self.word.load(Acquire) & ORPHAN != 0
-    }
-
-    /// The number of children that run in this node itself.
-    pub(crate) fn children(&self) -> u32 {
-        tasks(self.word.load(Acquire))
-    }
-
-    /// Ends the node if nothing runs in it any more.
-    pub(crate) fn try_close(&self) -> bool {
-        let mut word = self.word.load(Acquire);
-        loop {
-            if busy(word) != 0 {
-                return false;
-            }
-            match self
-                .word
-                .compare_exchange_weak(word, word | CLOSED, AcqRel, Acquire)
-            {
-                Ok(_) => break,
-                Err(now) => word = now,
-            }
-        }
-        if word & LINKED != 0 {
-            self.unlink();
-        }
-        if word & WAITERS != 0 {
-            self.call_all();
-        }
-        true
-    }
-
-    // The owner.
-
-    /// Stores who is to be woken when told, and when `joining` also on the last child's end.
-    /// Returns whether there is something to do now instead of waiting.
-    pub(crate) fn park_owner(&self, waker: &Waker, joining: bool) -> bool {
-        let waker = waker.clone();
-        let old = self.lock().owner.replace(waker);
-        drop(old);
-        let word = self
-            .word
-            .fetch_or(if joining { JOINING } else { 0 }, AcqRel);
-        if joining {
-            busy(word) == 0
-        } else {
-            word & CANCELLED != 0
-        }
-    }
-
-    /// The owner is gone. Whoever ends last, it or the last child, tidies up.
-    pub(crate) fn orphan(&self) {
-        let owner = self.lock().owner.take();
-        drop(owner);
-        let before = self.word.fetch_or(ORPHAN, AcqRel);
-        if busy(before) == 0 {
-            self.bury();
-        }
-    }
-
-    /// Leaves the parent's list and gives the root what nobody has read.
-    fn bury(&self) {
-        self.unlink();
-        let left = self.take_failures();
-        if left.is_empty() {
-            return;
-        }
-        let path = self.path();
-        let mut root = self;
-        while let Some(parent) = &root.parent {
-            root = parent;
-        }
-        let mut left = left.into_iter().map(|failure| Orphan {
-            scope: path.clone(),
-            failure,
-        });
-        {
-            let mut inner = root.lock();
-            let cold = inner.cold.get_or_insert_default();
-            let room = MAX_UNCLAIMED.saturating_sub(cold.unclaimed.len());
-            cold.unclaimed.extend(left.by_ref().take(room));
-            cold.unclaimed_lost += left.len() as u64;
-        }
-        drop(left);
-    }
-
-    // Outcomes.
-
-    pub(crate) fn failed<E: Fault>(&self, task: &'static str, at: Site, error: E) {
-        self.record(task, at, What::Error(Box::new(error)));
-        self.cancel(Reason::ChildFailed { task, at }, None);
-    }
-
-    pub(crate) fn panicked(&self, task: &'static str, at: Site, payload: Payload) {
-        self.record(task, at, What::Panic(Panic::new(payload)));
-        self.cancel(Reason::ChildPanicked { task, at }, None);
-    }
-
-    fn record(&self, task: &'static str, at: Site, what: What<Box<dyn Fault>>) {
-        let failure = Failure {
-            task,
-            at,
-            after_cancel: self.is_cancelled(),
-            what,
-        };
-        self.lock()
-            .cold
-            .get_or_insert_default()
-            .failures
-            .push(failure);
-    }
-
-    /// What has failed so far, in the order in which it did.
-    pub(crate) fn take_failures(&self) -> Vec<Failure<Box<dyn Fault>>> {
-        self.lock()
-            .cold
-            .as_mut()
-            .map(|cold| mem::take(&mut cold.failures))
-            .unwrap_or_default()
-    }
-
-    /// At a root: failures of scopes without an owner, and the number of those not kept.
-    pub(crate) fn take_unclaimed(&self) -> (Vec<Orphan>, u64) {
-        let mut inner = self.lock();
-        let cold = inner.cold.as_mut();
-        cold.map(|cold| {
-            (
-                mem::take(&mut cold.unclaimed),
-                mem::take(&mut cold.unclaimed_lost),
-            )
-        })
-        .unwrap_or_default()
-    }
-}
-
-/// Why a child got no place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NoEntry {
-    Full,
-    Stopped,
-}
-
-#[inline]
-fn check(word: u64, stopped: u64, limit: u32) -> Result<(), NoEntry> {
-    if word & stopped != 0 {
-        Err(NoEntry::Stopped)
-    } else if tasks(word) >= limit {
-        Err(NoEntry::Full)
-    } else {
-        Ok(())
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{
     Reason, context,
-    node::{CANCELLED, CLOSED, NoEntry, Node, WAITERS, tasks},
+    count::NoEntry,
+    node::{CANCELLED, CLOSED, Node, WAITERS, tasks},
 };
 use std::{
     collections::VecDeque,
