@@ -78,7 +78,7 @@ impl<'t> Fields<'t> {
 
     pub(crate) fn duration(&self, name: &str, found: &mut Found) -> Option<Duration> {
         let scalar = self.scalar(name, "a duration such as 2s, 500ms, 10m or 1h", found)?;
-        let duration = values::duration(&scalar.text);
+        let duration = values::parse_duration(&scalar.text);
         if duration.is_none() {
             let bare = scalar.text.parse::<f64>().is_ok();
             let fault = Fault::error(format!("`{}` is no duration", scalar.text)).at(&scalar.span);
@@ -100,7 +100,8 @@ impl<'t> Fields<'t> {
     /// A duration, or the default of the table.
     pub(crate) fn duration_or_default(&self, name: &str, found: &mut Found) -> Duration {
         let default = || {
-            values::duration(self.table.default_of(name)).expect("a default in a table is right")
+            values::parse_duration(self.table.default_of(name))
+                .expect("a default in a table is right")
         };
         self.duration(name, found).unwrap_or_else(default)
     }

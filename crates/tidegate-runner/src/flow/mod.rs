@@ -29,6 +29,7 @@ mod yaml;
 pub use fault::{Fault, Faults, Look, Warning};
 pub use schema::schema;
 pub use values::duration as parse_duration;
+pub use values::parse_duration;
 
 pub(crate) use fault::{FlowText, Found};
 pub(crate) use model::{Flow, Spanned};

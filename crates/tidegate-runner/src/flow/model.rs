@@ -80,7 +80,8 @@ impl Flow {
         let source = source::read(&top, &root, found);
         let sink = sink::read(&top, found);
         Some(Flow {
-            name: top.word("name", found).map(Spanned::of),
+            // Only a name, so braces in it mean themselves.
+            name: top.text("name", found).map(Spanned::of),
             rerun: top
                 .one_of("rerun", &[("new", Rerun::New), ("all", Rerun::All)], found)
                 .unwrap_or(Rerun::New),

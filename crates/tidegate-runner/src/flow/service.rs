@@ -178,7 +178,7 @@ fn retry(fields: &Fields<'_>, found: &mut Found) -> Retry {
             .expect("a default in a table is right")
     };
     let ms = |name| {
-        super::values::duration(keys::RETRY.default_of(name))
+        super::values::parse_duration(keys::RETRY.default_of(name))
             .expect("a default in a table is right")
     };
     let mut retry = Retry {

@@ -106,7 +106,8 @@ fn every_key_of_the_schema_is_accepted_with_its_example() {
 #[test]
 fn every_key_of_the_schema_is_read() {
     for (part, schema) in parts() {
-        for (key, _) in examples(&schema) {
+        // A name may be any text.
+        for key in examples(&schema).into_keys().filter(|key| key != "name") {
             let text = flow(&part, &key, "\"{{ (\"");
             let at = text
                 .find(&format!("{key}: \"{{{{ ("))
