@@ -28,7 +28,6 @@ mod yaml;
 
 pub use fault::{Fault, Faults, Look, Warning};
 pub use schema::schema;
-pub use values::duration as parse_duration;
 pub use values::parse_duration;
 
 pub(crate) use fault::{FlowText, Found};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// `500ms`, `2s`, `10m`, `1h`.
-pub fn duration(text: &str) -> Option<Duration> {
+/// Reads a duration as a flow file writes it: `500ms`, `2s`, `10m`, `1.5h`, `1d`. None: it is none, or has no unit.
+pub fn parse_duration(text: &str) -> Option<Duration> {
     let (number, unit) = split_unit(text)?;
     let seconds = match unit {
         "ms" => 0.001,
