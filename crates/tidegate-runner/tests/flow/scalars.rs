@@ -119,3 +119,37 @@ fn a_byte_order_mark_moves_no_caret() {
         faults(text).to_string()
     );
 }
+
+#[test]
+fn line_ends_of_windows_change_nothing() {
+    use crate::support::EXAMPLE;
+    let windows = EXAMPLE.replace('\n', "\r\n");
+    assert_eq!(plan(&windows).meaning, plan(EXAMPLE).meaning);
+    let broken = windows.replace("retry: 5", "retry: five");
+    let fault = faults(&broken).iter().next().and_then(|fault| fault.span());
+    assert_eq!(
+        fault.map(|span| broken[span].to_owned()).as_deref(),
+        Some("five")
+    );
+}
+
+#[test]
+fn json_is_a_flow_file_too() {
+    let text = r#"{
+  "source": { "jsonl": "users.jsonl", "key": "id" },
+  "services": { "api": { "base": "https://api.example.com", "in_flight": 64, "rate": "100/s" } },
+  "steps": { "user": { "api": "GET /users/{{ id }}", "when": true } },
+  "sink": { "csv": "out.csv", "row": { "id": "id", "name": "user.name", "none": null } }
+}"#;
+    let plan = plan(text);
+    assert_eq!(
+        (plan.services[0].in_flight, plan.steps[0].name.as_str()),
+        (64, "user")
+    );
+    let row = plan
+        .sink
+        .expect("there is a sink")
+        .row
+        .expect("there is a row");
+    assert_eq!(row.columns[2].1.source(), "none");
+}
