@@ -27,6 +27,7 @@ pub(crate) use context::{Ctx, current, inside, is_doomed};
 pub(crate) use mark::after;
 pub(crate) use node::{MAX_CHILDREN, Node, NodeOpts, Site};
 pub(crate) use outcome::Payload;
+pub(crate) use owner::OnUnclaimed;
 pub(crate) use parked::{Entry, Kind, Survey};
 pub(crate) use room::{NoRoom, Room};
 

@@ -17,12 +17,14 @@
 use super::{
     Fault, Orphan, ignore_poison,
     outcome::Failure,
+    owner::OnUnclaimed,
     parked::Entry,
     reason::{Deadline, ScopeId, Told},
     room::Queue,
     slab::{NONE, Slab},
 };
 use std::{
+    fmt,
     panic::Location,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock,
@@ -62,7 +64,6 @@ pub(super) const fn tasks(word: u64) -> u32 {
 
 /// In this order in memory: what every spawn and every end writes, what is locked, what polls only read.
 #[repr(C)]
-#[derive(Debug)]
 pub(crate) struct Node {
     pub(super) word: AtomicU64,
     pub(super) inner: Mutex<Inner>,
@@ -81,7 +82,6 @@ pub(crate) struct Node {
     pub(crate) parent: Option<Arc<Node>>,
 }
 
-#[derive(Debug)]
 pub(super) struct Inner {
     /// The key in the parent's `nested`.
     pub(super) link: u32,
@@ -91,7 +91,7 @@ pub(super) struct Inner {
 }
 
 /// What most scopes never need.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Cold {
     /// When everything is forced. May only come nearer.
     pub(super) hard: Option<Instant>,
@@ -100,6 +100,7 @@ pub(super) struct Cold {
     /// At a root only: failures of scopes without an owner.
     pub(super) unclaimed: Vec<Orphan>,
     pub(super) unclaimed_lost: u64,
+    pub(super) on_unclaimed: Option<OnUnclaimed>,
 }
 
 /// How a node differs from others.
@@ -177,5 +178,11 @@ impl Node {
         }
         names.reverse();
         names.join("/")
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Node").field(&self.id.name).finish()
     }
 }

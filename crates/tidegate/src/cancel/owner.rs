@@ -4,7 +4,16 @@ use super::{
     Failure, Fault, Orphan, Panic, Payload, Reason, Site, What,
     node::{CANCELLED, JOINING, Node, ORPHAN, busy},
 };
-use std::{mem, sync::atomic::Ordering::AcqRel, task::Waker};
+use std::{
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, atomic::Ordering::AcqRel},
+    task::Waker,
+};
+
+/// What a root does with a failure that nobody is there to read.
+#[derive(Clone)]
+pub(crate) struct OnUnclaimed(pub(crate) Arc<dyn Fn(&Orphan) + Send + Sync>);
 
 /// Failures without an owner that a root keeps; of more it keeps the number.
 const MAX_UNCLAIMED: usize = 1024;
@@ -48,18 +57,40 @@ impl Node {
         while let Some(parent) = &root.parent {
             root = parent;
         }
-        let mut left = left.into_iter().map(|failure| Orphan {
-            scope: path.clone(),
-            failure,
-        });
-        {
-            let mut inner = root.lock();
-            let cold = inner.cold.get_or_insert_default();
-            let room = MAX_UNCLAIMED.saturating_sub(cold.unclaimed.len());
-            cold.unclaimed.extend(left.by_ref().take(room));
-            cold.unclaimed_lost += left.len() as u64;
+        for failure in left {
+            let scope = path.clone();
+            root.claim(Orphan { scope, failure });
         }
-        drop(left);
+    }
+
+    /// At a root: takes a failure that nobody was there to read.
+    fn claim(&self, orphan: Orphan) {
+        let hook = self
+            .lock()
+            .cold
+            .as_ref()
+            .and_then(|cold| cold.on_unclaimed.clone());
+        // A panic here would leave the count of the parents wrong. The panic hook has told of it.
+        let user_code = |code: &mut dyn FnMut()| drop(catch_unwind(AssertUnwindSafe(code)));
+        if let Some(OnUnclaimed(hook)) = hook {
+            user_code(&mut || hook(&orphan));
+        }
+        let mut surplus = Some(orphan);
+        {
+            let mut inner = self.lock();
+            let cold = inner.cold.get_or_insert_default();
+            if cold.unclaimed.len() < MAX_UNCLAIMED {
+                cold.unclaimed.extend(surplus.take());
+            } else {
+                cold.unclaimed_lost += 1;
+            }
+        }
+        user_code(&mut || drop(surplus.take()));
+    }
+
+    /// At a root: calls `hook` for every failure that nobody is there to read.
+    pub(crate) fn on_unclaimed(&self, hook: OnUnclaimed) {
+        self.lock().cold.get_or_insert_default().on_unclaimed = Some(hook);
     }
 
     pub(crate) fn failed<E: Fault>(&self, task: &'static str, at: Site, error: E) {

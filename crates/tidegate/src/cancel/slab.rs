@@ -2,14 +2,12 @@
 
 pub(super) const NONE: u32 = u32::MAX;
 
-#[derive(Debug)]
 pub(super) struct Slab<T> {
     slots: Vec<Slot<T>>,
     free: u32,
     len: u32,
 }
 
-#[derive(Debug)]
 enum Slot<T> {
     Used(T),
     Free(u32),

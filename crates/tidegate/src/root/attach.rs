@@ -2,7 +2,7 @@
 
 use super::{Report, Shutdown, listener::Listener, process::root_node, run::end};
 use crate::{
-    cancel::{Fault, Node, Reason},
+    cancel::{Fault, Node, Orphan, Reason},
     scope::{Opts, Scope, ScopeError, open},
 };
 use std::{future::Future, io, panic::Location, sync::Arc, time::Duration};
@@ -25,7 +25,7 @@ impl Root {
     /// The system refuses the signal handlers or their thread.
     #[track_caller]
     pub fn attach(on: Shutdown) -> io::Result<Root> {
-        let (node, grace) = (root_node(), on.grace);
+        let (node, grace) = (root_node(&on), on.grace);
         let listener = Listener::start(node.clone(), on)?;
         Ok(Root {
             node,
@@ -55,6 +55,11 @@ impl Root {
             body,
             Location::caller(),
         )
+    }
+
+    /// Takes the failures so far of scopes whose future was dropped; of those that nobody takes, 1,024 are kept.
+    pub fn unclaimed(&self) -> Vec<Orphan> {
+        self.node.take_unclaimed().0
     }
 
     /// Tells everything below to stop and waits until it has, at most 100 ms longer than the grace.

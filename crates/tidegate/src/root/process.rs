@@ -1,5 +1,6 @@
 //! The root of scopes that are opened outside every other.
 
+use super::Shutdown;
 use crate::cancel::{MAX_CHILDREN, Node, NodeOpts, Orphan};
 use std::{
     panic::Location,
@@ -9,11 +10,19 @@ use std::{
 /// Made when first needed, so that `scope()` works anywhere: in a test, below another program's `main`.
 pub(crate) fn process_node() -> Arc<Node> {
     static NODE: OnceLock<Arc<Node>> = OnceLock::new();
-    NODE.get_or_init(root_node).clone()
+    NODE.get_or_init(bare_root).clone()
 }
 
-#[track_caller]
-pub(super) fn root_node() -> Arc<Node> {
+pub(super) fn root_node(on: &Shutdown) -> Arc<Node> {
+    let node = bare_root();
+    if let Some(hook) = &on.on_unclaimed {
+        node.on_unclaimed(hook.clone());
+    }
+    node
+}
+
+fn bare_root() -> Arc<Node> {
+    // A root stands in no path, so its name and place are for debugging only.
     let at = Location::caller();
     Node::new(
         None,

@@ -40,7 +40,7 @@ where
         .enable_all()
         .build()
         .expect("the system gives what a runtime needs");
-    let root = root_node();
+    let root = root_node(&on);
     let node = Node::new(Some((root.clone(), false)), opts.node(Location::caller()));
     let listener =
         Listener::start(root.clone(), on).expect("the system gives signal handlers and a thread");

@@ -1,6 +1,6 @@
 //! How a root ends.
 
-use crate::cancel::Signal;
+use crate::cancel::{OnUnclaimed, Orphan, Signal};
 use std::{fmt, process, sync::Arc, time::Duration};
 
 /// How a root ends: which signals it hears, how long it waits, what the second signal does.
@@ -10,6 +10,7 @@ pub struct Shutdown {
     pub(super) grace: Duration,
     pub(super) signals: bool,
     pub(super) on_force: Arc<dyn Fn(Signal) + Send + Sync>,
+    pub(super) on_unclaimed: Option<OnUnclaimed>,
 }
 
 impl Shutdown {
@@ -19,6 +20,7 @@ impl Shutdown {
             grace: Duration::from_secs(10),
             signals: true,
             on_force: Arc::new(|signal| process::exit(128 + i32::from(signal.number()))),
+            on_unclaimed: None,
         }
     }
 
@@ -38,6 +40,13 @@ impl Shutdown {
     /// Default: exits the process with 128 + the signal's number.
     pub fn on_force(mut self, hook: impl Fn(Signal) + Send + Sync + 'static) -> Self {
         self.on_force = Arc::new(hook);
+        self
+    }
+
+    /// Called for every failure in a scope whose future was dropped, when the last of its children has ended; by
+    /// whatever ends it, so it should be quick. The failures stand in the report as well. Default: nothing.
+    pub fn on_unclaimed(mut self, hook: impl Fn(&Orphan) + Send + Sync + 'static) -> Self {
+        self.on_unclaimed = Some(OnUnclaimed(Arc::new(hook)));
         self
     }
 }

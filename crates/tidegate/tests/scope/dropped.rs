@@ -38,7 +38,13 @@ async fn the_parent_waits_for_the_children_of_a_dropped_scope() {
 
 #[test]
 fn failures_nobody_could_be_told_of_reach_the_root() {
-    let quiet = Shutdown::new().signals(false);
+    let log = Log::default();
+    let hook = log.clone();
+    // A hook that panics harms nobody.
+    let quiet = Shutdown::new().signals(false).on_unclaimed(move |orphan| {
+        hook.note(orphan.failure.task);
+        panic!("a hook");
+    });
     let ended = root::run(quiet, "main", async |_: &Scope<Fail>| {
         let inner = scope("inner", async |s: &Scope<Fail>| {
             for text in ["one", "two"] {
@@ -68,6 +74,7 @@ fn failures_nobody_could_be_told_of_reach_the_root() {
         .collect();
     texts.sort_unstable();
     assert_eq!(texts, ["main/inner/child: one", "main/inner/child: two"]);
+    assert_eq!(log.take(), ["child", "child"]);
 }
 
 #[tokio::test(start_paused = true)]
