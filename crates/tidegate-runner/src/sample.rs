@@ -1,7 +1,7 @@
 //! The requests of the first records, as they would be sent: for `check --sample`. Nothing is sent.
 
 use crate::{
-    call::{Service, Work, preview},
+    call::{Bell, Service, Work, preview},
     engine::RunError,
     expr::{Globals, RunInfo, json},
     journal::Mark,
@@ -49,6 +49,7 @@ pub fn requests(plan: &Arc<Plan>, count: usize) -> Result<String, RunError> {
         shape,
         journal: [0; 16],
         drain: Drain::new(),
+        bell: Bell::default(),
     };
     let mut text = String::new();
     for position in 0..count as u64 {

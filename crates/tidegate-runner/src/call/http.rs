@@ -122,11 +122,7 @@ impl Service {
         let nobody = Scope::new(globals, Value::UNDEFINED);
         let mut varying = Vec::new();
         for (index, (header, text)) in plan.headers.iter().enumerate() {
-            let mentions = text.mentions();
-            if !(mentions.names.is_empty()
-                && mentions.steps.is_empty()
-                && mentions.record_fields.is_empty())
-            {
+            if !text.mentions().is_fixed() {
                 varying.push(index);
                 continue;
             }
@@ -437,7 +433,7 @@ fn build(
     let varying = service.varying.iter().map(|index| &plan.headers[*index]);
     let mut with_request = None;
     for (name, text) in varying.chain(headers) {
-        let scope = if text.mentions().names.contains("request") {
+        let scope = if text.mentions().reserved.contains("request") {
             with_request.get_or_insert_with(|| {
                 scope.with_request(
                     uri.host().unwrap_or_default(),
@@ -553,10 +549,12 @@ fn failed(work: &Work, index: usize, attempts: u32, error: CallError<Missed>) ->
         }
         StopReason::ServerSaidNo { retry_at } => {
             let wait = retry_at.saturating_duration_since(Instant::now());
-            format!(
-                "{cause}; the server asks to wait {} s, longer than `patience`",
-                wait.as_secs()
-            )
+            let asks = format!("the server asks to wait {} s, longer than `patience`", wait.as_secs());
+            if error.attempts.is_empty() {
+                // The whole service pauses: nothing was sent for this record.
+                return Failed::Unfinished(Unfinished::GaveUp { service: step.service, down_for: wait, last: asks });
+            }
+            format!("{cause}; {asks}")
         }
         StopReason::Cancelled | StopReason::Full { .. } => {
             return Failed::Unfinished(Unfinished::Drained);

@@ -9,4 +9,4 @@ mod record;
 pub use http::BadService;
 pub(crate) use http::{Service, preview};
 pub(crate) use outcome::{Death, End, Unfinished, Worked};
-pub(crate) use record::{Work, work_on};
+pub(crate) use record::{Bell, Work, work_on};

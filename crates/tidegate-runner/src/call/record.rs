@@ -18,6 +18,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering::Relaxed},
 };
 use tidegate::stream::Drain;
+use tokio::sync::Notify;
 
 /// What every record of a run shares.
 #[derive(Debug)]
@@ -30,6 +31,36 @@ pub(crate) struct Work {
     pub(crate) journal: [u8; 16],
     /// Set when the run stops: records for which nothing was sent are given up.
     pub(crate) drain: Drain,
+    pub(crate) bell: Bell,
+}
+
+/// Tells the engine that a service has room again, when it waits for that.
+#[derive(Debug, Default)]
+pub(crate) struct Bell {
+    hungry: AtomicBool,
+    rung: Notify,
+}
+
+impl Bell {
+    /// From now on the end of a call is told.
+    pub(crate) fn ask(&self) {
+        self.hungry.store(true, Relaxed);
+    }
+
+    /// A call has ended, and its record goes on.
+    fn ring(&self) {
+        if self.hungry.load(Relaxed) && self.hungry.swap(false, Relaxed) {
+            self.rung.notify_one();
+        }
+    }
+
+    /// Waits for the bell.
+    ///
+    /// # Cancel safety
+    /// A ring that nobody waited for is kept for the next one who waits.
+    pub(crate) async fn rung(&self) {
+        self.rung.notified().await;
+    }
 }
 
 /// One record under way.
@@ -103,6 +134,9 @@ async fn run_steps(work: &Work, working: &Working<'_>, marks: &mut Marks) -> End
             break;
         };
         marks.ended |= bit(index);
+        if !running.is_empty() || started.count_ones() < steps.len() as u32 {
+            work.bell.ring();
+        }
         match stepped {
             Ok(Stepped::Answered) => marks.ok |= bit(index),
             Ok(Stepped::Skipped) => marks.skipped |= bit(index),

@@ -95,6 +95,10 @@ pub(super) struct Engine {
     /// Records passed over since the last commit.
     passed: u64,
 
+    /// The services that a record calls first, and how often.
+    doors: Vec<(usize, usize)>,
+    /// Records launched since the last time that others could run: they have not come to their service yet.
+    fresh: usize,
     /// Records under way.
     flying: usize,
     /// Records taken, in this run.
@@ -132,6 +136,11 @@ impl Engine {
         stop_reading: Arc<AtomicBool>,
     ) -> Engine {
         let records = &work.plan.records;
+        let mut calls = BTreeMap::new();
+        for step in work.plan.steps.iter().filter(|step| step.needs.is_empty()) {
+            *calls.entry(step.service).or_insert(0) += 1;
+        }
+        let doors = calls.into_iter().collect();
         let mark = if settled.mark() == 0 {
             start
         } else {
@@ -159,6 +168,8 @@ impl Engine {
             batch: Batcher::new(BATCH),
             filtered: 0,
             passed: 0,
+            doors,
+            fresh: 0,
             flying: 0,
             taken: 0,
             held_bytes: 0,
@@ -216,8 +227,10 @@ impl Engine {
                     self.work.drain.cut();
                     cut_at = None;
                 }
+                () = self.work.bell.rung(), if !self.queue.is_empty() => {}
                 _ = sample.tick() => self.sample(),
             }
+            self.fresh = 0;
             if self.stop.is_some()
                 && cut_at.is_none()
                 && self.flying > 0
@@ -287,6 +300,10 @@ impl Engine {
                 if self.flying + self.keys.waiting() >= most {
                     break;
                 }
+                if !self.has_room() {
+                    self.work.bell.ask();
+                    break;
+                }
                 if self.held_bytes > 0 && self.held_bytes + record.weight() > memory {
                     blocked = Some("memory: the records under way are large");
                     break;
@@ -327,9 +344,19 @@ impl Engine {
         }
     }
 
+    /// Whether a record's first calls could leave now, as far as permits go: what is taken in advance would only wait.
+    fn has_room(&self) -> bool {
+        let room = |&(service, calls): &(usize, usize)| {
+            let service: &crate::call::Service = &self.work.services[service];
+            service.policy.room() > self.fresh * calls
+        };
+        self.doors.iter().all(room)
+    }
+
     fn launch(&mut self, gather: &mut Gather<Worked, RunError>, record: Box<Record>) {
         let work = self.work.clone();
         self.flying += 1;
+        self.fresh += 1;
         let spawned = gather.try_spawn_with_grace("record", self.options.grace, async move {
             Ok(work_on(work, record).await)
         });

@@ -2,7 +2,7 @@
 
 use super::{Live, RunError, run::Engine};
 use crate::{
-    call::{Service, Work},
+    call::{Bell, Service, Work},
     expr::{Globals, RunInfo},
     journal::{Begin, FlowState, Mark, Phase, Settled, SourceMark, now, run_name},
     output::{self, Manner, Shape, Writer},
@@ -162,6 +162,7 @@ pub(super) async fn run(
         shape,
         journal: state.journal,
         drain: Drain::new(),
+        bell: Bell::default(),
     });
     let source = match options.which {
         Which::All => Some(record::Opened::open(&plan, start.mark, &stop_reading)?),

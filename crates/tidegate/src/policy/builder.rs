@@ -75,6 +75,13 @@ impl Policy {
             .with(|state, now| state.snapshot(&self.shared.name, now))
     }
 
+    /// How many more calls could be under way or wait for their turn before they are as many as the concurrency limit.
+    ///
+    /// For feeders: what is started beyond it would only stand in the queue. Calls between two attempts do not count.
+    pub fn room(&self) -> usize {
+        self.shared.with(|state, _| state.room())
+    }
+
     /// Changes the rate, in attempts per second; the burst stays. A call that waits learns of it at once.
     ///
     /// # Errors

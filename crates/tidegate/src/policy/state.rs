@@ -319,6 +319,11 @@ impl State {
         }
     }
 
+    pub(super) fn room(&self) -> usize {
+        let limiter = &self.limiter;
+        limiter.limit.saturating_sub(limiter.in_flight + self.queue.waiting())
+    }
+
     pub(super) fn set_rate(&mut self, per_second: f64, now: Instant) {
         match &mut self.limiter.rate {
             Some(rate) => rate.change(per_second, now),
