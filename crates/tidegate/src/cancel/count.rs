@@ -2,7 +2,11 @@
 
 use super::{
     Reason,
-    node::{CANCELLED, CLOSED, JOINING, LINKED, NESTED, Node, ORPHAN, TASK, WAITERS, busy, tasks},
+    background::concerns_background,
+    node::{
+        BACKGROUND, CANCELLED, CLOSED, JOINING, LINKED, NESTED, Node, ORPHAN, TASK, WAITERS, busy,
+        tasks,
+    },
 };
 use std::sync::{
     Arc,
@@ -41,6 +45,7 @@ impl Node {
             && parent.enter_unit(NESTED, CLOSED, u32::MAX).is_err()
         {
             self.cancel(Reason::Ended, None);
+            self.unlink();
             return Err(NoEntry::Stopped);
         }
         let mut word = self.word.load(Relaxed);
@@ -76,14 +81,15 @@ impl Node {
             if before & WAITERS != 0 && unit == TASK {
                 node.call_next();
             }
-            if busy(before - unit) != 0 {
-                return;
-            }
-            if before & JOINING != 0 {
+            let after = before - unit;
+            if after & JOINING != 0 && (busy(after) == 0 || concerns_background(after)) {
                 let owner = node.lock().owner.take();
                 if let Some(owner) = owner {
                     owner.wake();
                 }
+            }
+            if busy(after) != 0 {
+                return;
             }
             if before & ORPHAN != 0 {
                 node.bury();
@@ -128,6 +134,9 @@ impl Node {
         }
         if word & WAITERS != 0 {
             self.call_all();
+        }
+        if word & BACKGROUND != 0 {
+            self.drop_background();
         }
         true
     }

@@ -6,6 +6,7 @@
 //!
 //! The functions here are ambient: they speak of the scope whose code is being polled, however deep in the call.
 
+mod background;
 mod context;
 mod count;
 mod mark;

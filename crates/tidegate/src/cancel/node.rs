@@ -48,6 +48,8 @@ pub(super) const WAITERS: u64 = 1 << 3;
 pub(super) const ORPHAN: u64 = 1 << 4;
 /// Known to the parent, so that what the parent is told arrives here.
 pub(super) const LINKED: u64 = 1 << 5;
+/// There is, or was, a hidden node for background children.
+pub(super) const BACKGROUND: u64 = 1 << 6;
 pub(super) const TASK: u64 = 1 << 8;
 pub(super) const NESTED: u64 = 1 << 36;
 
@@ -73,6 +75,8 @@ pub(crate) struct Node {
     /// Repeats CANCELLED on a line that polls only read.
     pub(super) stop: AtomicBool,
     pub(crate) opened_by_child: bool,
+    /// Holds the background children of its parent, which their failures belong to.
+    pub(super) hidden: bool,
     pub(crate) limit: u32,
     /// How long after `told` everything in here is forced. `None`: only an ancestor's or a caller's wish bounds it.
     pub(super) grace: Option<Duration>,
@@ -96,6 +100,7 @@ pub(super) struct Cold {
     /// When everything is forced. May only come nearer.
     pub(super) hard: Option<Instant>,
     pub(super) queue: Queue,
+    pub(super) background: Option<Arc<Node>>,
     pub(super) failures: Vec<Failure<Box<dyn Fault>>>,
     /// At a root only: failures of scopes without an owner.
     pub(super) unclaimed: Vec<Orphan>,
@@ -115,6 +120,14 @@ pub(crate) struct NodeOpts {
 
 impl Node {
     pub(crate) fn new(parent: Option<(Arc<Node>, bool)>, opts: NodeOpts) -> Arc<Node> {
+        Arc::new(Node::build(parent, opts, false))
+    }
+
+    pub(super) fn hidden(parent: Arc<Node>, opts: NodeOpts) -> Arc<Node> {
+        Arc::new(Node::build(Some((parent, false)), opts, true))
+    }
+
+    fn build(parent: Option<(Arc<Node>, bool)>, opts: NodeOpts, hidden: bool) -> Node {
         static SERIAL: AtomicU64 = AtomicU64::new(0);
         let id = ScopeId {
             name: opts.name,
@@ -128,7 +141,7 @@ impl Node {
             at,
             declared_by: id,
         });
-        Arc::new(Node {
+        Node {
             word: AtomicU64::new(0),
             inner: Mutex::new(Inner {
                 link: NONE,
@@ -140,6 +153,7 @@ impl Node {
             told: OnceLock::new(),
             stop: AtomicBool::new(false),
             opened_by_child,
+            hidden,
             limit: opts.limit.min(MAX_CHILDREN),
             grace: opts.grace,
             // On a tie the outer one has declared it.
@@ -150,7 +164,7 @@ impl Node {
             },
             id,
             parent,
-        })
+        }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -170,8 +184,8 @@ impl Node {
         let mut names = vec![self.id.name];
         let mut node = self.parent.as_ref();
         while let Some(above) = node {
-            // The root has no name that anybody gave it.
-            if above.parent.is_some() {
+            // The root has no name that anybody gave it, a hidden node its scope's.
+            if above.parent.is_some() && !above.hidden {
                 names.push(above.id.name);
             }
             node = above.parent.as_ref();

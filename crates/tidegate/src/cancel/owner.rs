@@ -48,6 +48,7 @@ impl Node {
     /// Leaves the parent's list and gives the root what nobody has read.
     pub(super) fn bury(&self) {
         self.unlink();
+        self.drop_background();
         let left = self.take_failures();
         if left.is_empty() {
             return;
@@ -94,11 +95,17 @@ impl Node {
     }
 
     pub(crate) fn failed<E: Fault>(&self, task: &'static str, at: Site, error: E) {
+        if let Some(parent) = self.parent.as_ref().filter(|_| self.hidden) {
+            return parent.failed(task, at, error);
+        }
         self.record(task, at, What::Error(Box::new(error)));
         self.cancel(Reason::ChildFailed { task, at }, None);
     }
 
     pub(crate) fn panicked(&self, task: &'static str, at: Site, payload: Payload) {
+        if let Some(parent) = self.parent.as_ref().filter(|_| self.hidden) {
+            return parent.panicked(task, at, payload);
+        }
         self.record(task, at, What::Panic(Panic::new(payload)));
         self.cancel(Reason::ChildPanicked { task, at }, None);
     }

@@ -277,7 +277,9 @@ impl Owner {
             }
             // When it passes it tells the children; there is nothing more to hear about it here.
             self.deadline_passed(cx);
-            if !self.node().park_owner(cx.waker(), true) {
+            self.node().end_background();
+            // After parking: what ended before it has woken nobody.
+            if !self.node().park_owner(cx.waker(), true) && !self.node().end_background() {
                 return false;
             }
         }

@@ -90,6 +90,24 @@ impl<E: Fault> Scope<E> {
         self.try_spawn_at(name, Location::caller(), Some(grace), work)
     }
 
+    /// Spawns a child that does not keep the scope open: when the body has returned and every other child has ended, it
+    /// is told to stop, with [`Reason::BodyReturned`], and waited for. It does not count among
+    /// [`max_children`](super::Opts::max_children); its failure is one of the scope.
+    ///
+    /// # Errors
+    ///
+    /// The scope was told to stop or has ended: `work` comes back.
+    #[track_caller]
+    pub fn spawn_background<F>(&self, name: &'static str, work: F) -> Result<(), Refused<F>>
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+    {
+        let hidden = Scope::of(self.node.background());
+        hidden
+            .try_spawn_at(name, Location::caller(), None, work)
+            .map(drop)
+    }
+
     /// A set of children whose results are taken as they come, while more are spawned.
     pub fn gather<T: Send + 'static>(&self) -> Gather<T, E> {
         Gather::new(self.clone())

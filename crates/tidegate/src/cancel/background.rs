@@ -1,0 +1,79 @@
+//! Children that do not keep their scope open: they hang in a hidden node below it, which is told when nothing else is left.
+
+use super::{
+    MAX_CHILDREN, Node, NodeOpts, Reason, ScopeId,
+    node::{BACKGROUND, CLOSED, JOINING, NESTED, ORPHAN, busy},
+};
+use std::sync::{
+    Arc,
+    atomic::Ordering::{AcqRel, Acquire},
+};
+
+/// Whether a node with this word has nothing but one nested scope, which may be the hidden one.
+pub(super) const fn maybe_background_only(word: u64) -> bool {
+    word & BACKGROUND != 0 && busy(word) == busy(NESTED)
+}
+
+/// Whether the owner of a node with this word, being in its join, has to look at the background.
+pub(super) const fn concerns_background(word: u64) -> bool {
+    word & JOINING != 0 && maybe_background_only(word)
+}
+
+impl Node {
+    /// The hidden node for background children, made when first needed.
+    pub(crate) fn background(self: &Arc<Self>) -> Arc<Node> {
+        let ScopeId { name, at, .. } = self.id;
+        let opts = NodeOpts {
+            name,
+            at,
+            deadline: None,
+            grace: None,
+            limit: MAX_CHILDREN,
+        };
+        let new = Node::hidden(self.clone(), opts);
+        let node = self
+            .lock()
+            .cold
+            .get_or_insert_default()
+            .background
+            .get_or_insert(new)
+            .clone();
+        let word = self.word.fetch_or(BACKGROUND, AcqRel);
+        if word & CLOSED != 0 || (word & ORPHAN != 0 && busy(word) == 0) {
+            // Too late: nobody will end it, and what is spawned there is refused.
+            self.drop_background();
+        }
+        node
+    }
+
+    /// Tells the background children if nothing else is left. `true`: they run, and had not been told.
+    pub(crate) fn end_background(&self) -> bool {
+        if !maybe_background_only(self.word.load(Acquire)) {
+            return false;
+        }
+        let background = self
+            .lock()
+            .cold
+            .as_ref()
+            .and_then(|cold| cold.background.clone());
+        match background {
+            Some(node) if !node.is_idle() && !node.stop() => {
+                node.cancel(Reason::BodyReturned, None);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The node has ended. It and the hidden one hold each other.
+    pub(super) fn drop_background(&self) {
+        let node = self
+            .lock()
+            .cold
+            .as_mut()
+            .and_then(|cold| cold.background.take());
+        if let Some(node) = node {
+            node.unlink();
+        }
+    }
+}
