@@ -1,6 +1,6 @@
 //! The future around every spawned child. It lives in tokio's own task cell, so a child costs one allocation.
 
-use super::{RefusedBecause, Stopped};
+use super::{RefusedBecause, Stopped, timer::passed};
 use crate::cancel::{Ctx, Entry, Fault, Kind, Node, Site, inside};
 use pin_project_lite::pin_project;
 use std::{
@@ -11,10 +11,7 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::{
-    task::coop,
-    time::{Instant, Sleep},
-};
+use tokio::time::Sleep;
 
 pin_project! {
     /// Fields drop in this order: the future's destructors have run before the seat is given up, also when the runtime
@@ -268,26 +265,4 @@ impl Drop for Seat {
             self.leave();
         }
     }
-}
-
-/// Arms `timer` for `until` and says whether that is over.
-pub(crate) fn passed(
-    timer: &mut Option<Pin<Box<Sleep>>>,
-    until: Instant,
-    cx: &mut Context<'_>,
-) -> bool {
-    let armed = timer
-        .as_ref()
-        .is_some_and(|sleep| sleep.deadline() == until);
-    if !armed && until <= Instant::now() {
-        return true;
-    }
-    let sleep = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
-    if !armed {
-        sleep.as_mut().reset(until);
-    }
-    // Without a share of tokio's budget: a busy task must be stopped as well.
-    Pin::new(&mut coop::unconstrained(sleep))
-        .poll(cx)
-        .is_ready()
 }

@@ -1,6 +1,10 @@
 //! The scope's future: runs the body inline and ends after the last child.
 
-use super::{Leave, Opts, Scope, ScopeError, child::passed, error::Failures};
+use super::{
+    Leave, Opts, Scope, ScopeError,
+    error::Failures,
+    timer::{Watchdog, passed},
+};
 use crate::{
     cancel::{Ctx, Failure, Fault, Node, Payload, Site, current, inside},
     root,
@@ -15,10 +19,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
-use tokio::{
-    task::AbortHandle,
-    time::{Instant, Sleep},
-};
+use tokio::time::Sleep;
 
 /// Runs `body`, then waits for every child that it has spawned.
 ///
@@ -308,28 +309,6 @@ impl Drop for Owner {
         if !self.done {
             self.node().orphan();
         }
-    }
-}
-
-/// A task that tells a scope when its deadline passes. Ends with the owner; one that is forgotten leaves it at work.
-struct Watchdog(AbortHandle);
-
-impl Watchdog {
-    fn start(node: &Arc<Node>, at: Instant) -> Self {
-        let node = Arc::downgrade(node);
-        let task = tokio::spawn(async move {
-            tokio::time::sleep_until(at).await;
-            if let Some(node) = node.upgrade() {
-                node.cancel_by_deadline();
-            }
-        });
-        Watchdog(task.abort_handle())
-    }
-}
-
-impl Drop for Watchdog {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }
 

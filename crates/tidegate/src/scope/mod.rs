@@ -8,6 +8,9 @@ mod handle;
 mod opts;
 mod refused;
 mod task;
+#[cfg(test)]
+mod tests;
+mod timer;
 
 pub use drive::scope;
 pub use error::{Failures, ScopeError};
@@ -17,5 +20,6 @@ pub use opts::{Leave, Opts};
 pub use refused::{Refused, RefusedBecause};
 pub use task::{Stopped, Task};
 
-pub(crate) use child::{Seat, passed};
+pub(crate) use child::Seat;
 pub(crate) use drive::{Drive, Owner, open};
+pub(crate) use timer::passed;

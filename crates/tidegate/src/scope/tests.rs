@@ -1,0 +1,74 @@
+//! What cannot be seen from outside: that nothing is left in the tree.
+
+use super::{Opts, Scope, open};
+use crate::cancel::{MAX_CHILDREN, Node, NodeOpts, Reason};
+use std::{fmt::Error, future::pending, panic::Location, sync::Arc, time::Duration};
+use tokio::time::timeout;
+
+const SEC: Duration = Duration::from_secs(1);
+
+/// Opens a scope with every kind of child below `root` and lets `end` have the last word in its body.
+async fn busy_scope(root: &Arc<Node>, end: impl AsyncFnOnce(&Scope<Error>)) {
+    let opts = Opts::named("busy").timeout(9 * SEC);
+    let scope = open(
+        Some(root.clone()),
+        opts,
+        async |s: &Scope<Error>| {
+            s.spawn_background("background", pending())
+                .map_err(|_| Error)?;
+            drop(s.spawn("plain", async { Ok(()) }).await);
+            drop(
+                s.spawn_with_grace("grace", SEC, pending::<Result<(), _>>())
+                    .await,
+            );
+            tokio::task::yield_now().await;
+            end(s).await;
+            Ok(())
+        },
+        Location::caller(),
+    );
+    drop(timeout(5 * SEC, scope).await);
+    // What a dropped scope leaves behind has a second.
+    tokio::time::sleep(2 * SEC).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_way_out_leaves_a_node_behind() {
+    let at = Location::caller();
+    let limit = MAX_CHILDREN;
+    let root = Node::new(
+        None,
+        NodeOpts {
+            name: "root",
+            at,
+            deadline: None,
+            grace: None,
+            limit,
+        },
+    );
+    let stop = |s: &Scope<Error>| s.cancel(Reason::User("enough"), SEC);
+    busy_scope(&root, async |s| stop(s)).await;
+    busy_scope(&root, async |s| {
+        drop(s.spawn("bad", async { Err::<(), _>(Error) }).await)
+    })
+    .await;
+    busy_scope(&root, async |_| panic!("on purpose")).await;
+    // Dropped by the time-out around it.
+    busy_scope(&root, async |_| pending().await).await;
+    // Nested, with work that comes too late for the handle.
+    let mut late = None;
+    busy_scope(&root, async |s| {
+        busy_scope(s.node(), async |inner| {
+            late = Some(inner.clone());
+            stop(inner);
+        })
+        .await;
+        stop(s);
+    })
+    .await;
+    let late = late.expect("the inner body has run");
+    assert!(late.spawn_background("late", pending()).is_err());
+    drop(late);
+    assert!(root.is_idle());
+    assert_eq!(Arc::strong_count(&root), 1);
+}
