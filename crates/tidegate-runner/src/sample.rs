@@ -53,7 +53,7 @@ pub fn requests(plan: &Arc<Plan>, count: usize) -> Result<String, RunError> {
     };
     let mut text = String::new();
     for position in 0..count as u64 {
-        let Some((start, raw)) = source.next_json()? else {
+        let Some(record::Seen { start, json: raw }) = source.next_json()? else {
             break;
         };
         let shown = raw.and_then(|raw| match json::parse(&raw) {

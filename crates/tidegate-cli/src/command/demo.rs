@@ -5,7 +5,7 @@ use crate::{
     args::{self, Given, How},
     out, words,
 };
-use std::{fmt::Write, fs, io, path::Path, time::Duration};
+use std::{fmt::Write, fs, io, time::Duration};
 use tidegate_runner::engine::Options;
 use tidegate_test::Api;
 
@@ -85,9 +85,7 @@ fn act(args: &args::Demo, api: &Api) -> u8 {
         "A local API at {} answers with faults on purpose:",
         api.base_url()
     ));
-    out::say(
-        "  5 % 503, 2 % 429 with Retry-After, 1 % never answer, 1 % are gone for ever; 20 to 80 ms else.",
-    );
+    out::say("  5 % 503, 2 % 429 with Retry-After, 1 % hang, 1 % gone for ever; else 20 to 80 ms");
     out::say(format!(
         "Running {} for {} records:\n",
         flow.display(),
@@ -114,34 +112,31 @@ fn act(args: &args::Demo, api: &Api) -> u8 {
     let stats = api.stats();
     let retries = report.services.get("api").map_or(0, |api| api.retries);
     out::say(format!(
-        "\nWhat happened: the API was asked {} times for {} records; it refused {} as unavailable, {} as too fast, and let {} hang.",
+        "\nWhat happened: {} requests for {} records. The API refused {} as unavailable\n\
+         and {} as too fast, and let {} hang; {} attempts were repeated, inside the limit.\n\
+         {} records are dead letters because the API says that they are gone.\n",
         words::count(stats.requests),
         words::count(report.read),
         words::count(stats.unavailable),
         words::count(stats.throttled),
         words::count(stats.hung),
-    ));
-    out::say(format!(
-        "{} attempts were repeated within the limit; {} records are dead letters because the API says that they are gone.",
         words::count(retries),
         words::count(report.dead),
     ));
+    let [database, letters] = ["out.db", "dead.jsonl"].map(|name| args.folder.join(name));
+    out::say("Look at");
     out::say(format!(
-        "Look at the result:  sqlite3 {} 'SELECT * FROM users LIMIT 5'",
-        args.folder.join("out.db").display()
+        "  the result        sqlite3 {} 'SELECT * FROM users LIMIT 5'",
+        database.display()
     ));
     out::say(format!(
-        "at the dead letters: head -n 3 {}",
-        show(&args.folder.join("dead.jsonl"))
+        "  the dead letters  head -n 3 {}",
+        letters.display()
     ));
-    out::say(format!("and at the flow:     cat {}", flow.display()));
+    out::say(format!("  the flow          cat {}", flow.display()));
     match report.exit {
         0 | 3 if report.pending == 0 => 0,
         0 => USAGE,
         code => code,
     }
-}
-
-fn show(path: &Path) -> std::path::Display<'_> {
-    path.display()
 }

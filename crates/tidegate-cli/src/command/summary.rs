@@ -34,7 +34,7 @@ fn first_line(report: &Report) -> String {
             words::count(report.skipped)
         ),
         Outcome::Limited => format!("stopped at the limit after {took}; run again to go on"),
-        Outcome::Stopped => format!("stopped: {why} (after {took})"),
+        Outcome::Stopped => format!("stopped by {why} after {took}"),
         Outcome::GaveUp => format!("gave up after {took}: {why}"),
     }
 }

@@ -148,28 +148,26 @@ pub(super) fn left(status: &Status, elapsed: Duration) -> Option<Duration> {
     Some(elapsed.mul_f64((1.0 - share) / gone))
 }
 
-/// Rows a second, over the last ten seconds or so.
+/// Rows a second: over all of a run's first ten seconds, then over about the last ten.
 #[derive(Debug, Default)]
 pub(super) struct Rate {
     last: (u64, Duration),
-    smooth: Option<f64>,
+    smooth: f64,
 }
+
+const WINDOW: f64 = 10.0;
 
 impl Rate {
     pub(super) fn update(&mut self, count: u64, at: Duration) -> f64 {
         let seconds = at.saturating_sub(self.last.1).as_secs_f64();
-        if seconds > 0.0 {
+        if at.as_secs_f64() <= WINDOW {
+            self.smooth = count as f64 / at.as_secs_f64().max(0.001);
+        } else if seconds > 0.0 {
             let now = count.saturating_sub(self.last.0) as f64 / seconds;
-            let weight = (seconds / 10.0).min(1.0);
-            let smooth = self
-                .smooth
-                .map_or(count as f64 / at.as_secs_f64().max(0.001), |smooth| {
-                    smooth + (now - smooth) * weight
-                });
-            self.smooth = Some(smooth);
-            self.last = (count, at);
+            self.smooth += (now - self.smooth) * (seconds / WINDOW).min(1.0);
         }
-        self.smooth.unwrap_or_default()
+        self.last = (count, at);
+        self.smooth
     }
 }
 

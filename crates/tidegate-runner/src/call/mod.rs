@@ -5,8 +5,11 @@ mod http;
 mod idempotency;
 mod outcome;
 mod record;
+mod request;
+mod service;
 
-pub use http::BadService;
-pub(crate) use http::{Service, preview};
 pub(crate) use outcome::{Death, End, Unfinished, Worked};
 pub(crate) use record::{Bell, Work, work_on};
+pub(crate) use request::preview;
+pub use service::BadService;
+pub(crate) use service::Service;

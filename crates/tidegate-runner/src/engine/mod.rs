@@ -3,11 +3,14 @@
 //! One loop owns all state of a run: what is unsettled, in flight, held back, waiting for a commit. Records are children of
 //! the run's scope; the reader and the writer are threads of the same scope. Nothing here is shared but the counters.
 
+mod account;
 mod early;
 mod live;
+mod positions;
 mod run;
 mod settle;
 mod setup;
+mod take;
 
 pub use live::{Live, ServiceLive, ServiceStatus, Status};
 pub use setup::{Options, Which};

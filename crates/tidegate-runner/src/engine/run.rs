@@ -1,29 +1,23 @@
 //! The loop that owns a run.
 
-use super::{
-    Live, Options, RunError, Which,
-    early::{EarlyStop, Fate},
-    settle::Positions,
-};
+use super::{Live, Options, RunError, Which, early::EarlyStop, positions::Positions};
 use crate::{
-    call::{Death, End, Unfinished, Work, Worked, work_on},
+    call::{Death, Work, Worked},
     journal::{FlowState, Identity, Mark, Phase, Settled, SourceMark},
-    output::{Commit, Dying, Ending, Receipt, Row, RowRef, Writer, WriterError, letter},
-    plan::Order,
-    record::{Bad, Batch, Fed, Passed, ReaderError, Record, tail_hash},
-    report::{Causes, LatencyReport, Outcome, Report, ServiceReport, StepReport},
+    output::{Dying, Ending, Row, RowRef, Writer},
+    record::{Bad, Batch, Fed, ReaderError, Record, tail_hash},
+    report::{Causes, Report, StepReport},
 };
 use std::{
     collections::{BTreeMap, VecDeque},
-    mem,
     sync::{
-        Arc, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
 };
 use tidegate::{
-    Gather, Scope,
+    Gather, Reason, Scope,
     stream::{Batcher, Limits, PerKey},
 };
 use tokio::{
@@ -37,12 +31,10 @@ const BATCH: Limits = Limits {
     bytes: 1024 * 1024,
     age: Duration::from_millis(200),
 };
-/// Records passed over, after which the mark is written down although nothing else is.
-const PASSED: u64 = 16 * 1024;
 
 /// An outcome that is final, in the order in which it goes to the sink.
 #[derive(Debug)]
-enum Final {
+pub(super) enum Final {
     Done(Row, RowRef),
     Dead(Box<Dying>),
     /// Counted when it was read; here only to keep the order.
@@ -51,14 +43,14 @@ enum Final {
 
 /// A death that may yet turn out to be everybody's.
 #[derive(Debug)]
-enum Suspect {
+pub(super) enum Suspect {
     Record(Box<Record>, Box<Death>),
     Line(Box<Bad>),
 }
 
 /// Why nothing new is taken any more.
 #[derive(Debug)]
-enum Stop {
+pub(super) enum Stop {
     /// The caller's scope was cancelled.
     Told(String),
     /// A service, every record, or the sink.
@@ -69,53 +61,53 @@ enum Stop {
 
 /// A run in progress.
 pub(super) struct Engine {
-    work: Arc<Work>,
-    options: Options,
-    live: Arc<Live>,
-    run: (String, String),
+    pub(super) work: Arc<Work>,
+    pub(super) options: Options,
+    pub(super) live: Arc<Live>,
+    pub(super) run: (String, String),
     /// How far the flow had come before.
-    phase: Phase,
+    pub(super) phase: Phase,
     /// Dead letters taken up again: no longer skipped.
-    taken_again: u64,
-    fingerprint: Option<SourceMark>,
-    outstanding: u64,
+    pub(super) taken_again: u64,
+    pub(super) fingerprint: Option<SourceMark>,
+    pub(super) outstanding: u64,
 
-    feed: Option<mpsc::Receiver<Result<Batch, ReaderError>>>,
-    stop_reading: Arc<AtomicBool>,
-    queue: VecDeque<Fed>,
-    keys: PerKey<Identity, Box<Record>>,
+    pub(super) feed: Option<mpsc::Receiver<Result<Batch, ReaderError>>>,
+    pub(super) stop_reading: Arc<AtomicBool>,
+    pub(super) queue: VecDeque<Fed>,
+    pub(super) keys: PerKey<Identity, Box<Record>>,
     /// Records whose turn has come because the one before them with the same key has ended.
-    ready: Vec<Box<Record>>,
-    positions: Positions<(u64, Final)>,
-    early: EarlyStop<Suspect>,
-    writer: Writer,
-    batch: Batcher<Final>,
+    pub(super) ready: VecDeque<Box<Record>>,
+    pub(super) positions: Positions<(u64, Final)>,
+    pub(super) early: EarlyStop<Suspect>,
+    pub(super) writer: Writer,
+    pub(super) batch: Batcher<Final>,
     /// Filtered records that the next commit counts.
-    filtered: u64,
+    pub(super) filtered: u64,
     /// Records passed over since the last commit.
-    passed: u64,
+    pub(super) passed: u64,
 
     /// The services that a record calls first, and how often.
-    doors: Vec<(usize, usize)>,
+    pub(super) doors: Vec<(usize, usize)>,
     /// Records launched since the last time that others could run: they have not come to their service yet.
-    fresh: usize,
+    pub(super) fresh: usize,
     /// Records under way.
-    flying: usize,
+    pub(super) flying: usize,
     /// Records taken, in this run.
-    taken: u64,
+    pub(super) taken: u64,
     /// Bytes of records and rows between reading and commit.
-    held_bytes: usize,
+    pub(super) held_bytes: usize,
     /// Bytes of what is in the batch.
-    batch_weight: usize,
-    stop: Option<Stop>,
-    given_up: u64,
+    pub(super) batch_weight: usize,
+    pub(super) stop: Option<Stop>,
+    pub(super) given_up: u64,
     /// Whether rows keep their record, as the sink may refuse one.
-    keeps_records: bool,
-    began: Instant,
-    steps: Vec<StepReport>,
-    causes: Causes,
-    holders: BTreeMap<String, u64>,
-    scratch: Vec<(u64, Final)>,
+    pub(super) keeps_records: bool,
+    pub(super) began: Instant,
+    pub(super) steps: Vec<StepReport>,
+    pub(super) causes: Causes,
+    pub(super) holders: BTreeMap<String, u64>,
+    pub(super) scratch: Vec<(u64, Final)>,
 }
 
 impl Engine {
@@ -162,7 +154,7 @@ impl Engine {
             stop_reading,
             queue: VecDeque::new(),
             keys: PerKey::new(),
-            ready: Vec::new(),
+            ready: VecDeque::new(),
             early: EarlyStop::new(),
             writer,
             batch: Batcher::new(BATCH),
@@ -189,6 +181,8 @@ impl Engine {
         let far = Instant::now() + Duration::from_secs(86_400 * 365);
         let mut due = std::pin::pin!(sleep_until(far));
         let mut cut_at: Option<std::pin::Pin<Box<Sleep>>> = None;
+        // A cancel is level-triggered: without this it would be heard in every round.
+        let mut heard = false;
         let mut sample = tokio::time::interval(Duration::from_secs(1));
         loop {
             self.admit(&mut gather);
@@ -212,10 +206,11 @@ impl Engine {
                         self.given_up += 1;
                     }
                 },
-                why = tidegate::cancelled(), if !matches!(self.stop, Some(Stop::Told(_))) => {
+                why = tidegate::cancelled(), if !heard => {
+                    heard = true;
                     // A signal after the run has given up by itself changes neither cause nor drain.
                     match self.stop {
-                        None => self.stop(Stop::Told(why.to_string())),
+                        None => self.stop(Stop::Told(told(why))),
                         Some(_) => self.work.drain.cut(),
                     }
                     cut_at.get_or_insert_with(|| self.cut_timer());
@@ -243,16 +238,8 @@ impl Engine {
     }
 
     /// Started work gets nine tenths of the grace; the rest is for the last commit.
-    fn cut_timer(&self) -> std::pin::Pin<Box<Sleep>> {
+    pub(super) fn cut_timer(&self) -> std::pin::Pin<Box<Sleep>> {
         Box::pin(tokio::time::sleep(self.options.grace.mul_f64(0.9)))
-    }
-
-    fn wants_more(&self) -> bool {
-        self.queue.is_empty() && self.feed.is_some() && self.stop.is_none() && !self.limit_reached()
-    }
-
-    fn limit_reached(&self) -> bool {
-        self.options.limit.is_some_and(|limit| self.taken >= limit)
     }
 
     /// Nothing is under way, nothing will come, and everything is committed.
@@ -286,110 +273,8 @@ impl Engine {
         !self.batch.is_empty() || self.filtered > 0 || self.passed > 0
     }
 
-    /// Takes records from the queue as far as the window, the memory and the limit allow.
-    fn admit(&mut self, gather: &mut Gather<Worked, RunError>) {
-        let records = &self.work.plan.records;
-        let (most, memory) = (records.in_flight, records.memory);
-        let window = (records.order == Order::Input).then_some(records.window as u64);
-        let mut blocked = None;
-        while self.stop.is_none() && !self.limit_reached() {
-            let Some(next) = self.queue.front() else {
-                break;
-            };
-            if let Fed::Record(record) = next {
-                if self.flying + self.keys.waiting() >= most {
-                    break;
-                }
-                if !self.has_room() {
-                    self.work.bell.ask();
-                    break;
-                }
-                if self.held_bytes > 0 && self.held_bytes + record.weight() > memory {
-                    blocked = Some("memory: the records under way are large");
-                    break;
-                }
-                if window.is_some_and(|window| {
-                    record.retry_of.is_none() && self.positions.ahead(record.position) >= window
-                }) {
-                    blocked = Some("order: input (a record before waits)");
-                    break;
-                }
-            }
-            if self.writer.open > 0 && !self.writer.has_room() && self.batch.is_full() {
-                blocked = Some("the sink");
-                break;
-            }
-            match self.queue.pop_front() {
-                Some(Fed::Record(record)) => {
-                    self.taken += 1;
-                    self.taken_again += u64::from(record.retry_of.is_some());
-                    self.held_bytes += record.weight();
-                    if let Some(record) = self.keys.start(record.identity, record) {
-                        self.launch(gather, record);
-                    }
-                }
-                Some(Fed::Bad(bad)) => self.bad(bad),
-                Some(Fed::Passed { position, why, .. }) => self.pass(position, why),
-                None => break,
-            }
-        }
-        *self
-            .live
-            .blocked
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = blocked;
-        // Records that became free because the one before them with the same key has ended.
-        while let Some(record) = self.ready.pop() {
-            self.launch(gather, record);
-        }
-    }
-
-    /// Whether a record's first calls could leave now, as far as permits go: what is taken in advance would only wait.
-    fn has_room(&self) -> bool {
-        let room = |&(service, calls): &(usize, usize)| {
-            let service: &crate::call::Service = &self.work.services[service];
-            service.policy.room() > self.fresh * calls
-        };
-        self.doors.iter().all(room)
-    }
-
-    fn launch(&mut self, gather: &mut Gather<Worked, RunError>, record: Box<Record>) {
-        let work = self.work.clone();
-        self.flying += 1;
-        self.fresh += 1;
-        let spawned = gather.try_spawn_with_grace("record", self.options.grace, async move {
-            Ok(work_on(work, record).await)
-        });
-        if spawned.is_err() {
-            // The scope is cancelled: the loop is about to hear of it.
-            self.flying -= 1;
-            self.given_up += 1;
-        }
-    }
-
-    fn received(&mut self, batch: Option<Result<Batch, ReaderError>>) {
-        match batch {
-            Some(Ok(Batch { items, after })) => {
-                self.live.read.fetch_add(items.len() as u64, Relaxed);
-                self.live.read_bytes.fetch_max(after.offset, Relaxed);
-                for fed in &items {
-                    if !fed.is_retry() {
-                        self.positions.open(fed.position(), fed.start());
-                    }
-                }
-                self.positions.advance(after);
-                self.queue.extend(items);
-            }
-            Some(Err(error)) => self.stop(Stop::Reading(RunError::Reading {
-                is_input: matches!(error, ReaderError::Source(_)),
-                message: error.to_string(),
-            })),
-            None => self.feed = None,
-        }
-    }
-
     /// Nothing new is taken from now on.
-    fn stop(&mut self, why: Stop) {
+    pub(super) fn stop(&mut self, why: Stop) {
         self.stop = Some(why);
         self.work.drain.begin();
         self.stop_reading.store(true, Relaxed);
@@ -397,272 +282,7 @@ impl Engine {
         self.queue.clear();
     }
 
-    fn pass(&mut self, position: u64, why: Passed) {
-        self.live.skipped.fetch_add(1, Relaxed);
-        if why == Passed::Filtered {
-            self.filtered += 1;
-            self.live.filtered.fetch_add(1, Relaxed);
-        }
-        self.passed += 1;
-        self.finalize(position, Final::Passed);
-    }
-
-    fn bad(&mut self, bad: Box<Bad>) {
-        self.taken += 1;
-        self.taken_again += u64::from(bad.retry_of.is_some());
-        if !bad.template {
-            return self.bury(Suspect::Line(bad));
-        }
-        let death = Death {
-            cause: bad.cause.clone(),
-            template: true,
-            ..Death::default()
-        };
-        self.suspect(&death, Suspect::Line(bad));
-    }
-
-    /// A record's steps have ended.
-    fn worked(&mut self, worked: Worked) {
-        self.flying -= 1;
-        let Worked {
-            record,
-            end,
-            ok,
-            otherwise,
-            skipped,
-        } = worked;
-        self.ready.extend(self.keys.finish(&record.identity));
-        for (index, step) in self.steps.iter_mut().enumerate() {
-            step.ok += (ok >> index) & 1;
-            step.otherwise += (otherwise >> index) & 1;
-            step.skipped += (skipped >> index) & 1;
-        }
-        let refuted = self.early.success(ok, matches!(end, End::Done(_)));
-        refuted.into_iter().for_each(|suspect| self.bury(suspect));
-        match end {
-            End::Done(row) => self.done(record, row),
-            End::Dead(death) => self.suspect(&death.clone(), Suspect::Record(record, death)),
-            End::Unfinished(why) => {
-                self.given_up += 1;
-                self.held_bytes -= record.weight();
-                self.gave_up(why);
-            }
-        }
-    }
-
-    fn gave_up(&mut self, why: Unfinished) {
-        if self.stop.is_some() {
-            return;
-        }
-        let why = match why {
-            Unfinished::Drained => return,
-            Unfinished::GaveUp {
-                service,
-                down_for,
-                last,
-            } => {
-                let name = &self.work.plan.services[service].name;
-                format!(
-                    "{name} was down for {} s, longer than its patience ({last})",
-                    down_for.as_secs()
-                )
-            }
-            Unfinished::Told { step, status, body } => {
-                let step = &self.work.plan.steps[step];
-                let status = status
-                    .map(|status| format!(" ({status})"))
-                    .unwrap_or_default();
-                let said = body
-                    .map(|body| format!("\n  it said: {body}"))
-                    .unwrap_or_default();
-                format!(
-                    "step `{}`: the answer{status} matches `classify: stop`{said}",
-                    step.name
-                )
-            }
-        };
-        self.stop(Stop::GaveUp(why));
-    }
-
-    fn done(&mut self, record: Box<Record>, row: Row) {
-        self.held_bytes += row.weight();
-        let weight = record.weight() + row.weight();
-        let (position, is_retry) = (record.position, record.retry_of.is_some());
-        let about = RowRef {
-            identity: record.identity,
-            retry_of: record.retry_of,
-            weight,
-            record: self.keeps_records.then_some(record),
-        };
-        self.settle(position, is_retry, Final::Done(row, about));
-    }
-
-    fn suspect(&mut self, death: &Death, suspect: Suspect) {
-        let plan = self.work.plan.clone();
-        match self
-            .early
-            .death(death, suspect, |step| plan.steps[step].name.clone())
-        {
-            Fate::Dead(suspect) => self.bury(suspect),
-            Fate::Held => {}
-            Fate::Stop(why) if self.stop.is_none() => self.stop(Stop::GaveUp(why)),
-            Fate::Stop(_) => {}
-        }
-    }
-
-    /// A record is dead for good.
-    fn bury(&mut self, suspect: Suspect) {
-        let (position, dying) = match suspect {
-            Suspect::Record(record, death) => {
-                let step = death
-                    .step
-                    .map(|step| self.work.plan.steps[step].name.as_str());
-                let cause = self.work.globals.redact(&death.cause).into_owned();
-                self.causes
-                    .count(step, &cause, death.status, || match &record.key {
-                        Some(key) => format!("key {key}"),
-                        None => format!("line {}", record.start.line),
-                    });
-                if let Some(step) = death.step {
-                    self.steps[step].dead += 1;
-                }
-                let new = letter::of_record(
-                    &record,
-                    &Death {
-                        cause,
-                        ..*death.clone()
-                    },
-                    step,
-                );
-                (
-                    record.position,
-                    Dying {
-                        new,
-                        retry_of: record.retry_of,
-                        weight: record.weight(),
-                    },
-                )
-            }
-            Suspect::Line(bad) => {
-                self.causes.count(None, &bad.cause, None, || {
-                    format!("line {}", bad.start.line)
-                });
-                (
-                    bad.position,
-                    Dying {
-                        new: letter::of_line(&bad),
-                        retry_of: bad.retry_of,
-                        weight: 0,
-                    },
-                )
-            }
-        };
-        let is_retry = dying.retry_of.is_some();
-        if dying.new.provisional {
-            // Reported and written down, but its position stays open: the next run reads the line again.
-            return self.push(Final::Dead(Box::new(dying)));
-        }
-        self.settle(position, is_retry, Final::Dead(Box::new(dying)));
-    }
-
-    fn settle(&mut self, position: u64, is_retry: bool, outcome: Final) {
-        if is_retry {
-            // Its position was settled when it died.
-            return self.push(outcome);
-        }
-        self.finalize(position, outcome);
-    }
-
-    fn finalize(&mut self, position: u64, outcome: Final) {
-        let mut ready = mem::take(&mut self.scratch);
-        self.positions
-            .outcome(position, (position, outcome), &mut ready);
-        for (_, outcome) in ready.drain(..) {
-            self.push(outcome);
-        }
-        self.scratch = ready;
-        if self.passed >= PASSED {
-            self.commit();
-        }
-    }
-
-    fn push(&mut self, outcome: Final) {
-        let bytes = match &outcome {
-            Final::Passed => return,
-            Final::Done(row, about) => {
-                self.batch_weight += about.weight;
-                row.weight()
-            }
-            Final::Dead(dying) => {
-                self.batch_weight += dying.weight;
-                dying.new.record.len()
-            }
-        };
-        self.batch.push(outcome, bytes, Instant::now());
-        if self.batch.is_full() {
-            self.commit();
-        }
-    }
-
-    fn flush_if_due(&mut self) {
-        if self.batch.due_at().is_some() && self.batch.is_due(Instant::now()) {
-            self.commit();
-        }
-    }
-
-    /// Hands the batch to the writer, if it has room; else the batch grows, and taking stops when it is full.
-    fn commit(&mut self) {
-        if !self.writer.has_room() || self.writer.failed {
-            return;
-        }
-        let (settled, mark) = self.positions.progress();
-        let mut commit = Commit {
-            settled,
-            mark,
-            filtered: mem::take(&mut self.filtered),
-            ..Commit::default()
-        };
-        commit.weight = mem::take(&mut self.batch_weight);
-        self.passed = 0;
-        for outcome in self.batch.take() {
-            match outcome {
-                Final::Done(row, about) => commit.rows.push((row, about)),
-                Final::Dead(dying) => commit.dead.push(*dying),
-                Final::Passed => {}
-            }
-        }
-        if let Err(error) = self.writer.commit(commit) {
-            self.sink_failed(&error);
-        }
-    }
-
-    fn receipt(&mut self, receipt: Result<Receipt, WriterError>) {
-        match receipt {
-            Ok(receipt) => {
-                self.live.done.fetch_add(receipt.done, Relaxed);
-                self.live.dead.fetch_add(receipt.dead, Relaxed);
-                self.live.retried.fetch_add(receipt.retried, Relaxed);
-                self.outstanding = self.outstanding + receipt.dead - receipt.retried;
-                self.held_bytes -= receipt.weight;
-                for (cause, key, line) in receipt.refused {
-                    self.causes.count(None, &cause, None, || {
-                        key.map_or(format!("line {line}"), |key| format!("key {key}"))
-                    });
-                }
-            }
-            Err(error) => self.sink_failed(&error),
-        }
-    }
-
-    fn sink_failed(&mut self, error: &WriterError) {
-        self.writer.failed = true;
-        if !matches!(self.stop, Some(Stop::GaveUp(_))) {
-            self.stop(Stop::GaveUp(format!("the sink cannot be written: {error}")));
-        }
-        self.work.drain.cut();
-    }
-
-    fn publish(&self) {
+    pub(super) fn publish(&self) {
         self.live
             .flying
             .store((self.flying + self.keys.waiting()) as u64, Relaxed);
@@ -711,92 +331,6 @@ impl Engine {
             stop => Ok(self.report(stop, pending, more_came)),
         }
     }
-
-    fn report(self, stop: Option<Stop>, pending: u64, limited: bool) -> Report {
-        let done = self.live.done.load(Relaxed);
-        let dead = self.live.dead.load(Relaxed);
-        let skipped = self
-            .live
-            .skipped
-            .load(Relaxed)
-            .saturating_sub(self.taken_again);
-        let (outcome, stopped_by) = match stop {
-            Some(Stop::Told(why)) => (Outcome::Stopped, Some(why)),
-            Some(Stop::GaveUp(why)) => (Outcome::GaveUp, Some(why)),
-            Some(Stop::Reading(_)) | None if limited => (Outcome::Limited, None),
-            Some(Stop::Reading(_)) | None if self.outstanding > 0 => (Outcome::DeadLetters, None),
-            Some(Stop::Reading(_)) | None if done == 0 && skipped > 0 => {
-                (Outcome::NothingNew, None)
-            }
-            Some(Stop::Reading(_)) | None => (Outcome::Done, None),
-        };
-        let exit = match outcome {
-            Outcome::GaveUp => 5,
-            Outcome::Stopped => 4,
-            _ if self.outstanding > 0 => 3,
-            _ => 0,
-        };
-        let services = self
-            .live
-            .services()
-            .into_iter()
-            .map(|service| (service.name.clone(), service_report(&service)))
-            .collect();
-        let steps = self
-            .work
-            .plan
-            .steps
-            .iter()
-            .map(|step| step.name.clone())
-            .zip(self.steps)
-            .collect();
-        Report {
-            version: 1,
-            flow: self.work.plan.name.clone(),
-            run: self.run.0,
-            started: self.run.1,
-            outcome,
-            exit,
-            stopped_by,
-            read: done + dead + skipped + pending,
-            done,
-            dead,
-            skipped,
-            pending,
-            filtered: self.live.filtered.load(Relaxed),
-            dead_outstanding: self.outstanding,
-            seconds: self.began.elapsed().as_secs_f64(),
-            limited_by: self
-                .holders
-                .into_iter()
-                .max_by_key(|(_, seconds)| *seconds)
-                .map(|(holder, _)| holder),
-            services,
-            steps,
-            dead_by: self.causes.into_list(),
-        }
-    }
-}
-
-fn service_report(service: &super::ServiceStatus) -> ServiceReport {
-    let snapshot = &service.snapshot;
-    let measured = snapshot.requests > 0;
-    let latency = |ms: f64| measured.then(|| (ms * 100.0).round() / 100.0);
-    ServiceReport {
-        requests: snapshot.requests,
-        retries: snapshot.retries,
-        throttled: snapshot.throttled,
-        timeouts: snapshot.timeouts,
-        in_flight_max: snapshot.in_flight_max,
-        rate_used: snapshot
-            .rate
-            .map(|_| (snapshot.rate_used * 10_000.0).round() / 10_000.0),
-        latency_ms: LatencyReport {
-            p50: latency(snapshot.latency.p50_ms),
-            p95: latency(snapshot.latency.p95_ms),
-            p99: latency(snapshot.latency.p99_ms),
-        },
-    }
 }
 
 async fn next_batch(
@@ -812,5 +346,13 @@ async fn timer(at: &mut Option<std::pin::Pin<Box<Sleep>>>) {
     match at {
         Some(at) => at.as_mut().await,
         None => std::future::pending().await,
+    }
+}
+
+/// A signal by its name, anything else in its own words.
+fn told(why: Reason) -> String {
+    match why {
+        Reason::Shutdown(signal) => signal.to_string(),
+        why => why.to_string(),
     }
 }

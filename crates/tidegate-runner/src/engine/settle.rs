@@ -1,143 +1,283 @@
-//! Which positions are open, and the order in which outcomes become final.
+//! From the end of a record to its commit.
 
-use crate::{
-    journal::{Mark, Settled},
-    plan::Order,
+use super::{
+    early::Fate,
+    run::{Engine, Final, Stop, Suspect},
 };
-use std::collections::BTreeMap;
+use crate::{
+    call::{Death, End, Unfinished, Worked},
+    output::{Commit, Dying, Receipt, Row, RowRef, WriterError, letter},
+    record::{Bad, Passed, Record},
+};
+use std::{mem, sync::atomic::Ordering::Relaxed};
+use tokio::time::Instant;
 
-/// The positions that were read and are not settled, and outcomes that wait for their turn.
-///
-/// Invariants
-/// 1. A position is in `open` from the moment it is read until its outcome goes into a commit.
-/// 2. With [`Order::Input`] outcomes leave in the order of positions; one that finishes early waits in `early`.
-#[derive(Debug)]
-pub(super) struct Positions<T> {
-    order: Order,
-    open: BTreeMap<u64, Mark>,
-    settled: Settled,
-    /// Where the source goes on after the last record read.
-    next: Mark,
-    early: BTreeMap<u64, T>,
-}
+/// Records passed over, after which the mark is written down although nothing else is.
+const PASSED: u64 = 16 * 1024;
 
-impl<T> Positions<T> {
-    pub(super) fn new(order: Order, settled: Settled, next: Mark) -> Positions<T> {
-        Positions {
-            order,
-            open: BTreeMap::new(),
-            settled,
-            next,
-            early: BTreeMap::new(),
+impl Engine {
+    pub(super) fn pass(&mut self, position: u64, why: Passed) {
+        self.live.skipped.fetch_add(1, Relaxed);
+        if why == Passed::Filtered {
+            self.filtered += 1;
+            self.live.filtered.fetch_add(1, Relaxed);
+        }
+        self.passed += 1;
+        self.finalize(position, Final::Passed);
+    }
+
+    pub(super) fn bad(&mut self, bad: Box<Bad>) {
+        self.taken += 1;
+        self.taken_again += u64::from(bad.retry_of.is_some());
+        if !bad.template {
+            return self.bury(Suspect::Line(bad));
+        }
+        let death = Death {
+            cause: bad.cause.clone(),
+            template: true,
+            ..Death::default()
+        };
+        self.suspect(&death, Suspect::Line(bad));
+    }
+
+    /// A record's steps have ended.
+    pub(super) fn worked(&mut self, worked: Worked) {
+        self.flying -= 1;
+        let Worked {
+            record,
+            end,
+            ok,
+            otherwise,
+            skipped,
+        } = worked;
+        self.ready.extend(self.keys.finish(&record.identity));
+        for (index, step) in self.steps.iter_mut().enumerate() {
+            step.ok += (ok >> index) & 1;
+            step.otherwise += (otherwise >> index) & 1;
+            step.skipped += (skipped >> index) & 1;
+        }
+        let refuted = self.early.success(ok, matches!(end, End::Done(_)));
+        refuted.into_iter().for_each(|suspect| self.bury(suspect));
+        match end {
+            End::Done(row) => self.done(record, row),
+            End::Dead(death) => self.suspect(&death.clone(), Suspect::Record(record, death)),
+            End::Unfinished(why) => {
+                self.given_up += 1;
+                self.held_bytes -= record.weight();
+                self.gave_up(why);
+            }
         }
     }
 
-    /// A record has been read.
-    pub(super) fn open(&mut self, position: u64, start: Mark) {
-        self.open.insert(position, start);
-    }
-
-    /// The source goes on here after the last record read.
-    pub(super) fn advance(&mut self, next: Mark) {
-        self.next = next;
-    }
-
-    /// How far reading is ahead of the first open position.
-    pub(super) fn ahead(&self, position: u64) -> u64 {
-        self.open
-            .first_key_value()
-            .map_or(0, |(first, _)| position.saturating_sub(*first))
-    }
-
-    /// The first open position.
-    pub(super) fn first_open(&self) -> Option<u64> {
-        self.open.first_key_value().map(|(first, _)| *first)
-    }
-
-    /// An outcome: gives those that are final now, in their order.
-    pub(super) fn outcome(&mut self, position: u64, outcome: T, out: &mut Vec<T>) {
-        if self.order == Order::Any {
-            self.settle(position);
-            return out.push(outcome);
+    fn gave_up(&mut self, why: Unfinished) {
+        if self.stop.is_some() {
+            return;
         }
-        self.early.insert(position, outcome);
-        while let Some(first) = self.first_open()
-            && let Some(outcome) = self.early.remove(&first)
+        let why = match why {
+            Unfinished::Drained => return,
+            Unfinished::GaveUp {
+                service,
+                down_for,
+                last,
+            } => {
+                let name = &self.work.plan.services[service].name;
+                format!(
+                    "{name} was down for {} s, longer than its patience ({last})",
+                    down_for.as_secs()
+                )
+            }
+            Unfinished::Told { step, status, body } => {
+                let step = &self.work.plan.steps[step];
+                let status = status
+                    .map(|status| format!(" ({status})"))
+                    .unwrap_or_default();
+                let said = body
+                    .map(|body| format!("\n  it said: {body}"))
+                    .unwrap_or_default();
+                format!(
+                    "step `{}`: the answer{status} matches `classify: stop`{said}",
+                    step.name
+                )
+            }
+        };
+        self.stop(Stop::GaveUp(why));
+    }
+
+    fn done(&mut self, record: Box<Record>, row: Row) {
+        self.held_bytes += row.weight();
+        let weight = record.weight() + row.weight();
+        let (position, is_retry) = (record.position, record.retry_of.is_some());
+        let about = RowRef {
+            identity: record.identity,
+            retry_of: record.retry_of,
+            weight,
+            record: self.keeps_records.then_some(record),
+        };
+        self.settle(position, is_retry, Final::Done(row, about));
+    }
+
+    fn suspect(&mut self, death: &Death, suspect: Suspect) {
+        let plan = self.work.plan.clone();
+        match self
+            .early
+            .death(death, suspect, |step| plan.steps[step].name.clone())
         {
-            self.settle(first);
-            out.push(outcome);
+            Fate::Dead(suspect) => self.bury(suspect),
+            Fate::Held => {}
+            Fate::Stop(why) if self.stop.is_none() => self.stop(Stop::GaveUp(why)),
+            Fate::Stop(_) => {}
         }
     }
 
-    /// Outcomes that wait for an earlier position, which will not come any more in this run.
-    pub(super) fn waiting(&self) -> usize {
-        self.early.len()
+    /// A record is dead for good.
+    pub(super) fn bury(&mut self, suspect: Suspect) {
+        let (position, dying) = match suspect {
+            Suspect::Record(record, death) => {
+                let step = death
+                    .step
+                    .map(|step| self.work.plan.steps[step].name.as_str());
+                let cause = self.work.globals.redact(&death.cause).into_owned();
+                self.causes
+                    .count(step, &cause, death.status, || match &record.key {
+                        Some(key) => format!("key {key}"),
+                        None => format!("line {}", record.start.line),
+                    });
+                if let Some(step) = death.step {
+                    self.steps[step].dead += 1;
+                }
+                let new = letter::of_record(
+                    &record,
+                    &Death {
+                        cause,
+                        ..*death.clone()
+                    },
+                    step,
+                );
+                (
+                    record.position,
+                    Dying {
+                        new,
+                        retry_of: record.retry_of,
+                        weight: record.weight(),
+                    },
+                )
+            }
+            Suspect::Line(bad) => {
+                self.causes.count(None, &bad.cause, None, || {
+                    format!("line {}", bad.start.line)
+                });
+                (
+                    bad.position,
+                    Dying {
+                        new: letter::of_line(&bad),
+                        retry_of: bad.retry_of,
+                        weight: 0,
+                    },
+                )
+            }
+        };
+        let is_retry = dying.retry_of.is_some();
+        if dying.new.provisional {
+            // Reported and written down, but its position stays open: the next run reads the line again.
+            return self.push(Final::Dead(Box::new(dying)));
+        }
+        self.settle(position, is_retry, Final::Dead(Box::new(dying)));
     }
 
-    /// A position that needs no commit of its own, or whose outcome is in the next one.
-    pub(super) fn settle(&mut self, position: u64) {
-        self.open.remove(&position);
-        self.settled.insert(position);
+    fn settle(&mut self, position: u64, is_retry: bool, outcome: Final) {
+        if is_retry {
+            // Its position was settled when it died.
+            return self.push(outcome);
+        }
+        self.finalize(position, outcome);
     }
 
-    /// The settled positions, and where the first open one is.
-    pub(super) fn progress(&self) -> (Vec<u8>, Mark) {
-        (self.settled.to_bytes(), self.mark())
+    fn finalize(&mut self, position: u64, outcome: Final) {
+        let mut ready = mem::take(&mut self.scratch);
+        self.positions
+            .outcome(position, (position, outcome), &mut ready);
+        for (_, outcome) in ready.drain(..) {
+            self.push(outcome);
+        }
+        self.scratch = ready;
+        if self.passed >= PASSED {
+            self.commit();
+        }
     }
 
-    pub(super) fn mark(&self) -> Mark {
-        self.open
-            .first_key_value()
-            .map_or(self.next, |(_, mark)| *mark)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(offset: u64) -> Mark {
-        Mark { offset, line: 1 }
-    }
-
-    fn three(order: Order) -> Positions<u64> {
-        let mut positions = Positions::new(order, Settled::default(), at(0));
-        (0..3).for_each(|position| positions.open(position, at(position * 10)));
-        positions.advance(at(30));
-        positions
+    fn push(&mut self, outcome: Final) {
+        let bytes = match &outcome {
+            Final::Passed => return,
+            Final::Done(row, about) => {
+                self.batch_weight += about.weight;
+                row.weight()
+            }
+            Final::Dead(dying) => {
+                self.batch_weight += dying.weight;
+                dying.new.record.len()
+            }
+        };
+        self.batch.push(outcome, bytes, Instant::now());
+        if self.batch.is_full() {
+            self.commit();
+        }
     }
 
-    #[test]
-    fn the_mark_stays_at_the_first_open_position() {
-        let mut positions = three(Order::Any);
-        let mut out = Vec::new();
-        positions.outcome(1, 1, &mut out);
-        assert_eq!((positions.mark(), out.as_slice()), (at(0), [1].as_slice()));
-        positions.outcome(0, 0, &mut out);
-        assert_eq!(positions.mark(), at(20));
-        positions.outcome(2, 2, &mut out);
-        assert_eq!(positions.mark(), at(30));
+    pub(super) fn flush_if_due(&mut self) {
+        if self.batch.due_at().is_some() && self.batch.is_due(Instant::now()) {
+            self.commit();
+        }
     }
 
-    #[test]
-    fn outcomes_leave_in_the_order_of_the_input() {
-        let mut positions = three(Order::Input);
-        let mut out = Vec::new();
-        positions.outcome(2, 2, &mut out);
-        positions.outcome(1, 1, &mut out);
-        assert!(out.is_empty());
-        assert_eq!(positions.mark(), at(0));
-        positions.outcome(0, 0, &mut out);
-        assert_eq!(out, [0, 1, 2]);
-        assert_eq!(positions.mark(), at(30));
+    /// Hands the batch to the writer, if it has room; else the batch grows, and taking stops when it is full.
+    pub(super) fn commit(&mut self) {
+        if !self.writer.has_room() || self.writer.failed {
+            return;
+        }
+        let (settled, mark) = self.positions.progress();
+        let mut commit = Commit {
+            settled,
+            mark,
+            filtered: mem::take(&mut self.filtered),
+            ..Commit::default()
+        };
+        commit.weight = mem::take(&mut self.batch_weight);
+        self.passed = 0;
+        for outcome in self.batch.take() {
+            match outcome {
+                Final::Done(row, about) => commit.rows.push((row, about)),
+                Final::Dead(dying) => commit.dead.push(*dying),
+                Final::Passed => {}
+            }
+        }
+        if let Err(error) = self.writer.commit(commit) {
+            self.sink_failed(&error);
+        }
     }
 
-    #[test]
-    fn an_outcome_that_waits_for_its_turn_is_not_settled() {
-        let mut positions = three(Order::Input);
-        positions.outcome(1, 1, &mut Vec::new());
-        let (settled, mark) = positions.progress();
-        assert_eq!(Settled::from_bytes(&settled).expect("own bytes").count(), 0);
-        assert_eq!(mark, at(0));
+    pub(super) fn receipt(&mut self, receipt: Result<Receipt, WriterError>) {
+        match receipt {
+            Ok(receipt) => {
+                self.live.done.fetch_add(receipt.done, Relaxed);
+                self.live.dead.fetch_add(receipt.dead, Relaxed);
+                self.live.retried.fetch_add(receipt.retried, Relaxed);
+                self.outstanding = self.outstanding + receipt.dead - receipt.retried;
+                self.held_bytes -= receipt.weight;
+                for (cause, key, line) in receipt.refused {
+                    self.causes.count(None, &cause, None, || {
+                        key.map_or(format!("line {line}"), |key| format!("key {key}"))
+                    });
+                }
+            }
+            Err(error) => self.sink_failed(&error),
+        }
+    }
+
+    pub(super) fn sink_failed(&mut self, error: &WriterError) {
+        self.writer.failed = true;
+        if !matches!(self.stop, Some(Stop::GaveUp(_))) {
+            self.stop(Stop::GaveUp(format!("the sink cannot be written: {error}")));
+        }
+        self.work.drain.cut();
     }
 }

@@ -14,15 +14,16 @@
 mod dead;
 mod lease;
 mod ranges;
+mod state;
 mod store;
 
 pub use dead::{DeadLetter, DeadState, NewDead};
 pub use lease::{Lease, LeaseError};
 pub use ranges::{Corrupt, Settled};
-pub use store::{
-    Begin, Finished, FlowState, Journal, JournalError, Mark, OutputMark, Phase, Progress,
-    SourceMark, StoredDead,
+pub use state::{
+    Begin, FlowState, JournalError, Mark, OutputMark, Phase, Progress, SourceMark, StoredDead,
 };
+pub use store::{Finished, Journal};
 pub(crate) use store::{now, run_name};
 
 /// The identity of a record: a hash of its key, or of its bytes where there is no key.

@@ -77,6 +77,14 @@ enum Kind {
     },
 }
 
+/// A record that was only looked at.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) start: Mark,
+    /// Or why there is none.
+    pub(crate) json: Result<Bytes, String>,
+}
+
 /// One record of a source, as it stood.
 #[derive(Debug)]
 pub(super) struct Piece {
@@ -302,12 +310,12 @@ impl Opened {
     }
 
     /// The next record as JSON, for looking at.
-    pub(crate) fn next_json(
-        &mut self,
-    ) -> Result<Option<(Mark, Result<Bytes, String>)>, SourceError> {
-        Ok(self
-            .next()?
-            .map(|piece| (piece.start, self.json(piece.body))))
+    pub(crate) fn next_json(&mut self) -> Result<Option<Seen>, SourceError> {
+        let piece = self.next()?;
+        Ok(piece.map(|piece| Seen {
+            start: piece.start,
+            json: self.json(piece.body),
+        }))
     }
 
     /// The record as JSON.

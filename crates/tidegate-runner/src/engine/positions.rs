@@ -1,0 +1,143 @@
+//! Which positions are open, and the order in which outcomes become final.
+
+use crate::{
+    journal::{Mark, Settled},
+    plan::Order,
+};
+use std::collections::BTreeMap;
+
+/// The positions that were read and are not settled, and outcomes that wait for their turn.
+///
+/// Invariants
+/// 1. A position is in `open` from the moment it is read until its outcome goes into a commit.
+/// 2. With [`Order::Input`] outcomes leave in the order of positions; one that finishes early waits in `early`.
+#[derive(Debug)]
+pub(super) struct Positions<T> {
+    order: Order,
+    open: BTreeMap<u64, Mark>,
+    settled: Settled,
+    /// Where the source goes on after the last record read.
+    next: Mark,
+    early: BTreeMap<u64, T>,
+}
+
+impl<T> Positions<T> {
+    pub(super) fn new(order: Order, settled: Settled, next: Mark) -> Positions<T> {
+        Positions {
+            order,
+            open: BTreeMap::new(),
+            settled,
+            next,
+            early: BTreeMap::new(),
+        }
+    }
+
+    /// A record has been read.
+    pub(super) fn open(&mut self, position: u64, start: Mark) {
+        self.open.insert(position, start);
+    }
+
+    /// The source goes on here after the last record read.
+    pub(super) fn advance(&mut self, next: Mark) {
+        self.next = next;
+    }
+
+    /// How far reading is ahead of the first open position.
+    pub(super) fn ahead(&self, position: u64) -> u64 {
+        self.open
+            .first_key_value()
+            .map_or(0, |(first, _)| position.saturating_sub(*first))
+    }
+
+    /// The first open position.
+    pub(super) fn first_open(&self) -> Option<u64> {
+        self.open.first_key_value().map(|(first, _)| *first)
+    }
+
+    /// An outcome: gives those that are final now, in their order.
+    pub(super) fn outcome(&mut self, position: u64, outcome: T, out: &mut Vec<T>) {
+        if self.order == Order::Any {
+            self.settle(position);
+            return out.push(outcome);
+        }
+        self.early.insert(position, outcome);
+        while let Some(first) = self.first_open()
+            && let Some(outcome) = self.early.remove(&first)
+        {
+            self.settle(first);
+            out.push(outcome);
+        }
+    }
+
+    /// Outcomes that wait for an earlier position, which will not come any more in this run.
+    pub(super) fn waiting(&self) -> usize {
+        self.early.len()
+    }
+
+    /// A position that needs no commit of its own, or whose outcome is in the next one.
+    pub(super) fn settle(&mut self, position: u64) {
+        self.open.remove(&position);
+        self.settled.insert(position);
+    }
+
+    /// The settled positions, and where the first open one is.
+    pub(super) fn progress(&self) -> (Vec<u8>, Mark) {
+        (self.settled.to_bytes(), self.mark())
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        self.open
+            .first_key_value()
+            .map_or(self.next, |(_, mark)| *mark)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(offset: u64) -> Mark {
+        Mark { offset, line: 1 }
+    }
+
+    fn three(order: Order) -> Positions<u64> {
+        let mut positions = Positions::new(order, Settled::default(), at(0));
+        (0..3).for_each(|position| positions.open(position, at(position * 10)));
+        positions.advance(at(30));
+        positions
+    }
+
+    #[test]
+    fn the_mark_stays_at_the_first_open_position() {
+        let mut positions = three(Order::Any);
+        let mut out = Vec::new();
+        positions.outcome(1, 1, &mut out);
+        assert_eq!((positions.mark(), out.as_slice()), (at(0), [1].as_slice()));
+        positions.outcome(0, 0, &mut out);
+        assert_eq!(positions.mark(), at(20));
+        positions.outcome(2, 2, &mut out);
+        assert_eq!(positions.mark(), at(30));
+    }
+
+    #[test]
+    fn outcomes_leave_in_the_order_of_the_input() {
+        let mut positions = three(Order::Input);
+        let mut out = Vec::new();
+        positions.outcome(2, 2, &mut out);
+        positions.outcome(1, 1, &mut out);
+        assert!(out.is_empty());
+        assert_eq!(positions.mark(), at(0));
+        positions.outcome(0, 0, &mut out);
+        assert_eq!(out, [0, 1, 2]);
+        assert_eq!(positions.mark(), at(30));
+    }
+
+    #[test]
+    fn an_outcome_that_waits_for_its_turn_is_not_settled() {
+        let mut positions = three(Order::Input);
+        positions.outcome(1, 1, &mut Vec::new());
+        let (settled, mark) = positions.progress();
+        assert_eq!(Settled::from_bytes(&settled).expect("own bytes").count(), 0);
+        assert_eq!(mark, at(0));
+    }
+}

@@ -1,0 +1,125 @@
+//! Taking records: as many as the window, the memory, the limit and the services allow.
+
+use super::{
+    RunError,
+    run::{Engine, Stop},
+};
+use crate::{
+    call::{Worked, work_on},
+    plan::Order,
+    record::{Batch, Fed, ReaderError, Record},
+};
+use std::sync::{PoisonError, atomic::Ordering::Relaxed};
+use tidegate::Gather;
+
+impl Engine {
+    pub(super) fn wants_more(&self) -> bool {
+        self.queue.is_empty() && self.feed.is_some() && self.stop.is_none() && !self.limit_reached()
+    }
+
+    pub(super) fn limit_reached(&self) -> bool {
+        self.options.limit.is_some_and(|limit| self.taken >= limit)
+    }
+
+    /// Takes records from the queue as far as the window, the memory and the limit allow.
+    pub(super) fn admit(&mut self, gather: &mut Gather<Worked, RunError>) {
+        let records = &self.work.plan.records;
+        let (most, memory) = (records.in_flight, records.memory);
+        let window = (records.order == Order::Input).then_some(records.window as u64);
+        let mut blocked = None;
+        while self.stop.is_none() && !self.limit_reached() {
+            let Some(next) = self.queue.front() else {
+                break;
+            };
+            if let Fed::Record(record) = next {
+                if self.flying + self.keys.waiting() >= most {
+                    break;
+                }
+                if !self.has_room() {
+                    self.work.bell.ask();
+                    break;
+                }
+                if self.held_bytes > 0 && self.held_bytes + record.weight() > memory {
+                    blocked = Some("memory: the records under way are large");
+                    break;
+                }
+                if window.is_some_and(|window| {
+                    record.retry_of.is_none() && self.positions.ahead(record.position) >= window
+                }) {
+                    blocked = Some("order: input (a record before waits)");
+                    break;
+                }
+            }
+            if self.writer.open > 0 && !self.writer.has_room() && self.batch.is_full() {
+                blocked = Some("the sink");
+                break;
+            }
+            match self.queue.pop_front() {
+                Some(Fed::Record(record)) => {
+                    self.taken += 1;
+                    self.taken_again += u64::from(record.retry_of.is_some());
+                    self.held_bytes += record.weight();
+                    if let Some(record) = self.keys.start(record.identity, record) {
+                        self.launch(gather, record);
+                    }
+                }
+                Some(Fed::Bad(bad)) => self.bad(bad),
+                Some(Fed::Passed { position, why, .. }) => self.pass(position, why),
+                None => break,
+            }
+        }
+        *self
+            .live
+            .blocked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = blocked;
+        // Records that became free because the one before them with the same key has ended.
+        while let Some(record) = self.ready.pop_front() {
+            self.launch(gather, record);
+        }
+    }
+
+    /// Whether a record's first calls could leave now, as far as permits go: what is taken in advance would only wait.
+    fn has_room(&self) -> bool {
+        let room = |&(service, calls): &(usize, usize)| {
+            let service: &crate::call::Service = &self.work.services[service];
+            service.policy.room() > self.fresh * calls
+        };
+        self.doors.iter().all(room)
+    }
+
+    fn launch(&mut self, gather: &mut Gather<Worked, RunError>, record: Box<Record>) {
+        let work = self.work.clone();
+        self.flying += 1;
+        self.fresh += 1;
+        let spawned = gather.try_spawn_with_grace("record", self.options.grace, async move {
+            Ok(work_on(work, record).await)
+        });
+        if spawned.is_err() {
+            // The scope is cancelled: the loop is about to hear of it.
+            self.flying -= 1;
+            self.given_up += 1;
+        }
+    }
+
+    pub(super) fn received(&mut self, batch: Option<Result<Batch, ReaderError>>) {
+        match batch {
+            Some(Ok(Batch { items, after })) => {
+                self.live.read.fetch_add(items.len() as u64, Relaxed);
+                self.live.read_bytes.fetch_max(after.offset, Relaxed);
+                for fed in &items {
+                    if !fed.is_retry() {
+                        self.positions.open(fed.position(), fed.start());
+                    }
+                }
+                self.positions.advance(after);
+                self.queue.extend(items);
+            }
+            Some(Err(error)) => self.stop(Stop::Reading(RunError::Reading {
+                is_input: matches!(error, ReaderError::Source(_)),
+                message: error.to_string(),
+            })),
+            None => self.feed = None,
+        }
+    }
+}
