@@ -1,4 +1,5 @@
-//! Figures of Tidegate, each beside its rival: `cargo run --release -p tidegate-bench -- [NAME-PREFIX] [--peers] [--quick]`.
+//! Figures of Tidegate, each beside its rival: `cargo run --release -p tidegate-bench -- [NAME-PREFIX] [--peers] [--quick]
+//! [--as-built]`.
 //!
 //! One line of JSON per figure on standard output; what is being measured is said on standard error. The exit code is 0
 //! when every figure reached its target, 1 when one did not or could not be measured, 2 for wrong arguments.
@@ -24,16 +25,18 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use programs::Programs;
 use suite::Setting;
 
 /// Nobody matches on the errors of this program: they are printed.
 type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 const USAGE: &str = "\
-usage: tidegate-bench [NAME-PREFIX] [--peers] [--quick]
+usage: tidegate-bench [NAME-PREFIX] [--peers] [--quick] [--as-built]
   NAME-PREFIX  only figures whose name begins so: scope/, runner/flaky
   --peers      also against rivals that are installed first (Python)
-  --quick      fewer rounds and rows: does it work, not how good is it";
+  --quick      fewer rounds and rows: does it work, not how good is it
+  --as-built   the programs as they are in the target folder; default: they are built first";
 
 fn main() -> ExitCode {
     match arguments(std::env::args().skip(1))
@@ -75,11 +78,12 @@ fn measure_all(prefix: &str, setting: &Setting) -> Fallible<bool> {
 }
 
 fn arguments(arguments: impl Iterator<Item = String>) -> Fallible<(String, Setting)> {
-    let (mut prefix, mut peers, mut quick) = (None, false, false);
+    let (mut prefix, mut peers, mut quick, mut as_built) = (None, false, false, false);
     for argument in arguments {
         match argument.as_str() {
             "--peers" => peers = true,
             "--quick" => quick = true,
+            "--as-built" => as_built = true,
             flag if flag.starts_with('-') => return Err(format!("unknown argument {flag}").into()),
             _ if prefix.is_some() => return Err("one prefix at most".into()),
             _ => prefix = Some(argument),
@@ -92,7 +96,10 @@ fn arguments(arguments: impl Iterator<Item = String>) -> Fallible<(String, Setti
     if cfg!(debug_assertions) {
         return Err("figures come from the release profile: add --release".into());
     }
-    Ok((prefix, Setting::new(peers, quick)?))
+    Ok((
+        prefix,
+        Setting::new(peers, quick, Programs::beside_this_one(as_built)?),
+    ))
 }
 
 fn say(line: &str) {

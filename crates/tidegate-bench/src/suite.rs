@@ -45,12 +45,12 @@ pub(crate) struct Setting {
 }
 
 impl Setting {
-    pub(crate) fn new(peers: bool, quick: bool) -> Fallible<Self> {
-        Ok(Self {
+    pub(crate) fn new(peers: bool, quick: bool, programs: Programs) -> Self {
+        Self {
             peers,
             quick,
-            programs: Programs::beside_this_one()?,
-        })
+            programs,
+        }
     }
 
     /// How much to measure.

@@ -22,12 +22,12 @@ pub(super) const BENCHES: &[Bench] = &[
     Bench {
         figures: &[HANDWRITTEN],
         peers: false,
-        run: |setting| against(setting, HANDWRITTEN, &setting.programs.rival_handwritten()?),
+        run: |setting| against(setting, HANDWRITTEN, setting.programs.rival_handwritten()?),
     },
     Bench {
         figures: &[TUNED],
         peers: false,
-        run: |setting| against(setting, TUNED, &setting.programs.rival_tuned()?),
+        run: |setting| against(setting, TUNED, setting.programs.rival_tuned()?),
     },
 ];
 

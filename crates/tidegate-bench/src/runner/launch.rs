@@ -40,7 +40,7 @@ impl Launch {
     pub(super) fn prepare(setting: &Setting, job: &Job, flow: &Flow<'_>) -> Fallible<Self> {
         let folder = job.run_folder()?;
         Ok(Self {
-            program: setting.programs.tidegate()?,
+            program: setting.programs.tidegate()?.to_owned(),
             flow: flow.write_to(&folder)?,
             folder,
         })
