@@ -1,0 +1,19 @@
+//! The program from outside: flow files, local servers, signals; its files, reports and exit codes.
+
+mod commands;
+mod dead_letters;
+mod faults;
+mod hostile_keys;
+mod input_changes;
+mod input_lines;
+mod kill;
+mod memory;
+mod order;
+mod outages;
+mod reruns;
+mod secrets;
+#[cfg(unix)]
+mod signals;
+mod sources;
+mod steps;
+mod support;
