@@ -44,3 +44,8 @@ pub use offload::StopFlag;
 pub use scope::{
     Failures, Gather, Leave, Opts, Refused, RefusedBecause, Scope, ScopeError, Stopped, Task, scope,
 };
+
+/// The program of the README is compiled and run with the documentation's own.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

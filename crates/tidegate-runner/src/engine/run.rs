@@ -217,7 +217,7 @@ impl Engine {
                 }
                 receipt = self.writer.receipt(), if self.writer.open > 0 => self.receipt(receipt),
                 batch = next_batch(&mut self.feed), if reading => self.received(batch),
-                () = due.as_mut(), if !self.batch.is_empty() => {}
+                () = due.as_mut(), if !self.batch.is_empty() && self.writer.has_room() => {}
                 () = timer(&mut cut_at), if cut_at.is_some() => {
                     self.work.drain.cut();
                     cut_at = None;
