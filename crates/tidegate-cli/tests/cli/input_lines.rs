@@ -100,6 +100,19 @@ fn a_last_line_without_its_end_is_an_ordinary_record_if_it_is_whole() {
 }
 
 #[test]
+fn a_torn_last_line_is_dead_until_its_writer_completes_it() {
+    let (api, case) = with("", "{\"id\":1}\n{\"id\":");
+    assert_eq!(case.run(&[]).exits(3).counts(), [1, 1, 0, 0]);
+    assert_eq!(dead(&case).len(), 1);
+    assert_eq!(case.run(&[]).exits(3).counts(), [0, 1, 1, 0], "still torn");
+    case.append("in.jsonl", "2}\n{\"id\":3}\n");
+    assert_eq!(case.run(&[]).exits(0).counts(), [2, 0, 1, 0]);
+    assert_eq!(dead(&case).len(), 0);
+    assert_eq!(numbered(&json_lines(&case.bytes("out.jsonl"))), [1, 2, 3]);
+    assert_eq!(api.stats().requests, 3);
+}
+
+#[test]
 fn big_numbers_keep_their_digits() {
     let (api, case) = with(
         "",

@@ -120,7 +120,14 @@ pub(super) async fn run(
             .as_ref()
             .map(|(run, started)| (run.as_str(), started.as_str())),
     };
-    opened.journal.begin(&mut opened.connection, &begin)?;
+    let forgotten = opened.journal.begin(&mut opened.connection, &begin)?;
+    if forgotten > 0 {
+        // Lines that were torn when the last run ended are read again, so they are not dead yet.
+        opened.state.dead -= forgotten;
+        if let Some(file) = &mut opened.dead_file {
+            file.render_again(&opened.connection, &opened.journal)?;
+        }
+    }
     if let Some((run, started)) = again {
         opened.state.run = run;
         opened.state.started = started;

@@ -134,21 +134,24 @@ impl Journal {
 
     /// Begins a run: the flow's meaning, a new fingerprint of the source, and whether the positions are counted anew.
     ///
+    /// A run that reads the source forgets the provisional dead letters; gives how many.
+    ///
     /// # Errors
     /// [`JournalError`].
     pub fn begin(
         &self,
         connection: &mut Connection,
         begin: &Begin<'_>,
-    ) -> Result<(), JournalError> {
+    ) -> Result<u64, JournalError> {
         let tx = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let source = begin.source.map(serde_json::to_string).transpose()?;
         self.guarded(tx.execute(
             "UPDATE tidegate_flow SET phase = 'running', meaning = ?3, source = coalesce(?4, source), dead_file = ?5 WHERE id = ?1 AND epoch = ?2",
             params![self.flow, self.epoch, begin.meaning, source, begin.dead_file],
         )?)?;
+        let mut forgotten = 0;
         if begin.reads_source {
-            let forgotten = tx.execute(
+            forgotten = tx.execute(
                 "DELETE FROM tidegate_dead WHERE flow = ?1 AND provisional",
                 [self.flow],
             )?;
@@ -170,7 +173,7 @@ impl Journal {
             )?;
         }
         tx.commit()?;
-        Ok(())
+        Ok(forgotten as u64)
     }
 
     /// Forgets everything: a new journal identity, no settled positions, no dead letters.

@@ -27,26 +27,17 @@ impl DeadFile {
         journal: &Journal,
         known: bool,
     ) -> Result<DeadFile, OpenError> {
-        let failed = |source| OpenError::DeadFile {
-            path: path.to_owned(),
-            source,
-        };
         let foreign =
             !known && fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() > 0);
         if foreign {
             return Err(OpenError::ForeignDeadFile(path.to_owned()));
         }
-        if fs::metadata(path).map_or(true, |found| found.is_file()) {
+        if may_be_replaced(path) {
             render(path, connection, journal)??;
         }
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
-            .map_err(failed)?;
         Ok(DeadFile {
             path: path.to_owned(),
-            file,
+            file: for_appending(path)?,
         })
     }
 
@@ -73,8 +64,27 @@ impl DeadFile {
         connection: &Connection,
         journal: &Journal,
     ) -> Result<(), OpenError> {
-        render(&self.path, connection, journal)?
+        if !may_be_replaced(&self.path) {
+            return Ok(());
+        }
+        render(&self.path, connection, journal)??;
+        // The old file is open still, and no longer has a name.
+        self.file = for_appending(&self.path)?;
+        Ok(())
     }
+}
+
+/// A pipe or a device keeps what it was told.
+fn may_be_replaced(path: &Path) -> bool {
+    fs::metadata(path).map_or(true, |found| found.is_file())
+}
+
+fn for_appending(path: &Path) -> Result<File, OpenError> {
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    file.map_err(|source| OpenError::DeadFile {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Written under another name and renamed, so that a reader never sees half of it.
