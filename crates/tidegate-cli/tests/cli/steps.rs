@@ -325,6 +325,26 @@ fn an_idempotency_key_survives_a_kill_and_not_a_fresh_start() {
 }
 
 #[test]
+fn a_post_that_may_have_been_done_is_not_repeated() {
+    let server = Server::start(|_, _| (500, "{}".to_owned()));
+    let case = Case::new(
+        &server.base(),
+        &flow(
+            "\n  one: { api: POST /one, body: { id: '{{ id }}' } }",
+            "    id: id",
+        ),
+    )
+    .rows(3);
+    assert_eq!(case.run(&[]).exits(3).counts(), [0, 3, 0, 0]);
+    assert_eq!(server.seen().len(), 3);
+    let dead = json_lines(&case.bytes("dead.jsonl"));
+    assert!(
+        dead.iter().all(|letter| letter["maybe_done"] == true),
+        "{dead:?}"
+    );
+}
+
+#[test]
 fn an_undefined_name_in_a_row_kills_the_record_and_is_no_null() {
     let server = mirror();
     let case = Case::new(

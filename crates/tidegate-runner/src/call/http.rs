@@ -142,8 +142,14 @@ fn failed(work: &Work, index: usize, attempts: u32, error: CallError<Missed>) ->
                 body,
             });
         }
-        Some(Missed::Answered(answer, _)) => {
+        Some(Missed::Answered(answer, verdict)) => {
             let status = answer.status;
+            // A 500 or a bare 503 does not say how far the server got; a 429 or a 503 with `Retry-After` refuses.
+            let maybe = match verdict.class {
+                Class::Transient => true,
+                Class::Overload => verdict.retry_at.is_none(),
+                _ => false,
+            };
             let cause = format!(
                 "{} {}",
                 status.as_str(),
@@ -155,7 +161,7 @@ fn failed(work: &Work, index: usize, attempts: u32, error: CallError<Missed>) ->
                 cause,
                 Some(status.as_u16()),
                 answer::head(&answer.body),
-                false,
+                maybe,
             )
         }
         Some(Missed::Transport(error)) => (
