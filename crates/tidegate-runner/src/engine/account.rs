@@ -8,7 +8,7 @@ use crate::report::{LatencyReport, Outcome, Report, ServiceReport};
 use std::sync::atomic::Ordering::Relaxed;
 
 impl Engine {
-    pub(super) fn report(self, stop: Option<Stop>, pending: u64, limited: bool) -> Report {
+    pub(super) fn report(self, stop: Option<Stop>, limited: bool) -> Report {
         let done = self.live.done.load(Relaxed);
         let dead = self.live.dead.load(Relaxed);
         let skipped = self
@@ -16,6 +16,8 @@ impl Engine {
             .skipped
             .load(Relaxed)
             .saturating_sub(self.taken_again);
+        // What was taken and is not durable, for whatever reason: 0 when the run ended by itself.
+        let pending = self.taken.saturating_sub(done + dead);
         let (outcome, stopped_by) = match stop {
             Some(Stop::Told(why)) => (Outcome::Stopped, Some(why)),
             Some(Stop::GaveUp(why)) => (Outcome::GaveUp, Some(why)),

@@ -100,7 +100,6 @@ pub(super) struct Engine {
     /// Bytes of what is in the batch.
     pub(super) batch_weight: usize,
     pub(super) stop: Option<Stop>,
-    pub(super) given_up: u64,
     /// Whether rows keep their record, as the sink may refuse one.
     pub(super) keeps_records: bool,
     pub(super) began: Instant,
@@ -167,7 +166,6 @@ impl Engine {
             held_bytes: 0,
             batch_weight: 0,
             stop: None,
-            given_up: 0,
             began: Instant::now(),
             causes: Causes::default(),
             holders: BTreeMap::new(),
@@ -201,10 +199,7 @@ impl Engine {
                 worked = gather.next(), if self.flying > 0 => match worked {
                     Some(Ok(worked)) => self.worked(worked),
                     // Cut: nothing is known of it but that it is not done.
-                    _ => {
-                        self.flying -= 1;
-                        self.given_up += 1;
-                    }
+                    _ => self.flying -= 1,
                 },
                 why = tidegate::cancelled(), if !heard => {
                     heard = true;
@@ -322,13 +317,9 @@ impl Engine {
                 self.sink_failed(&error);
             }
         }
-        let pending = self.given_up
-            + self.keys.waiting() as u64
-            + self.early.held() as u64
-            + self.positions.waiting() as u64;
         match self.stop.take() {
             Some(Stop::Reading(error)) => Err(error),
-            stop => Ok(self.report(stop, pending, more_came)),
+            stop => Ok(self.report(stop, more_came)),
         }
     }
 }

@@ -62,7 +62,6 @@ impl Engine {
             End::Done(row) => self.done(record, row),
             End::Dead(death) => self.suspect(&death.clone(), Suspect::Record(record, death)),
             End::Unfinished(why) => {
-                self.given_up += 1;
                 self.held_bytes -= record.weight();
                 self.gave_up(why);
             }

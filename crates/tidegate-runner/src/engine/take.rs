@@ -98,7 +98,6 @@ impl Engine {
         if spawned.is_err() {
             // The scope is cancelled: the loop is about to hear of it.
             self.flying -= 1;
-            self.given_up += 1;
         }
     }
 
