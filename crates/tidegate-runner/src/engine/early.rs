@@ -131,7 +131,8 @@ impl<T> EarlyStop<T> {
     }
 
     /// How many are undecided.
-    pub(crate) fn held(&self) -> usize {
+    #[cfg(test)]
+    fn held(&self) -> usize {
         self.streaks.iter().map(|streak| streak.held.len()).sum()
     }
 

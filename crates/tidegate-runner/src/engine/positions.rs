@@ -69,11 +69,6 @@ impl<T> Positions<T> {
         }
     }
 
-    /// Outcomes that wait for an earlier position, which will not come any more in this run.
-    pub(super) fn waiting(&self) -> usize {
-        self.early.len()
-    }
-
     /// A position that needs no commit of its own, or whose outcome is in the next one.
     pub(super) fn settle(&mut self, position: u64) {
         self.open.remove(&position);

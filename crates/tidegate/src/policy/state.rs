@@ -321,7 +321,9 @@ impl State {
 
     pub(super) fn room(&self) -> usize {
         let limiter = &self.limiter;
-        limiter.limit.saturating_sub(limiter.in_flight + self.queue.waiting())
+        limiter
+            .limit
+            .saturating_sub(limiter.in_flight + self.queue.waiting())
     }
 
     pub(super) fn set_rate(&mut self, per_second: f64, now: Instant) {

@@ -43,7 +43,12 @@ pub struct Batcher<T> {
 impl<T> Batcher<T> {
     /// An empty batch with these bounds.
     pub fn new(limits: Limits) -> Batcher<T> {
-        Batcher { limits, items: Vec::new(), bytes: 0, first: None }
+        Batcher {
+            limits,
+            items: Vec::new(),
+            bytes: 0,
+            first: None,
+        }
     }
 
     /// Adds an item that weighs `bytes`.

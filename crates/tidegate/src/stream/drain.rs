@@ -80,7 +80,11 @@ impl Drain {
     ///
     /// # Cancel safety
     /// Dropping it drops `work`.
-    pub async fn unless_drained<F: Future>(&self, begun: impl Fn() -> bool, work: F) -> Option<F::Output> {
+    pub async fn unless_drained<F: Future>(
+        &self,
+        begun: impl Fn() -> bool,
+        work: F,
+    ) -> Option<F::Output> {
         let mut work = pin!(work);
         let mut bell = pin!(self.0.bell.notified());
         // Registered before the stage is read, so that a change in between is not missed.

@@ -31,7 +31,10 @@ pub struct PerKey<K, T> {
 impl<K: Eq + Hash, T> PerKey<K, T> {
     /// No key is under way.
     pub fn new() -> PerKey<K, T> {
-        PerKey { busy: HashMap::new(), waiting: 0 }
+        PerKey {
+            busy: HashMap::new(),
+            waiting: 0,
+        }
     }
 
     /// Gives the item back if it may start now; else keeps it until those before it have finished.
