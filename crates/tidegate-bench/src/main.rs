@@ -17,8 +17,10 @@
 mod figure;
 mod job;
 mod measure;
+mod policy;
 mod programs;
 mod runner;
+mod scope;
 mod suite;
 
 use std::error::Error;

@@ -3,7 +3,7 @@
 use crate::Fallible;
 use crate::figure::{Figure, Wanted};
 use crate::programs::Programs;
-use crate::runner;
+use crate::{policy, runner, scope};
 
 /// Figures that come from the same measurement.
 #[derive(Debug)]
@@ -16,7 +16,10 @@ pub(crate) struct Bench {
 
 /// Everything, in the order in which it is measured.
 pub(crate) fn all() -> impl Iterator<Item = &'static Bench> {
-    runner::BENCHES.iter().copied().flatten()
+    [scope::BENCHES, policy::BENCHES]
+        .into_iter()
+        .chain(runner::BENCHES.iter().copied())
+        .flatten()
 }
 
 impl Bench {

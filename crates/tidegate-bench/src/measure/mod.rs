@@ -1,7 +1,11 @@
-//! Measuring: child processes, and what repeated measurements amount to.
+//! Measuring: child processes, futures, and what repeated measurements amount to.
 
+mod beside;
 mod child;
 mod quartiles;
+mod thread;
 
+pub(crate) use beside::{difference, ratio};
 pub(crate) use child::{Usage, run};
 pub(crate) use quartiles::{Quartiles, in_turn};
+pub(crate) use thread::{cpu_of, one_thread};
