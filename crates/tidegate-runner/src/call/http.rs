@@ -10,7 +10,7 @@ use crate::expr::Scope;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use tidegate::policy::{CallError, Class, Classify, Op, Quota, Sent, StopReason, Verdict};
 use tidegate_http::{Answer, HttpError};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 /// Why one attempt brought nothing.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ enum Missed {
     Answered(Box<Answer>, Verdict),
     /// There was none.
     Transport(HttpError),
+    /// The record's own time, `records.deadline`, is used up.
+    RecordDeadline,
     /// `classify: stop` matched.
     Stop(Box<Answer>),
 }
@@ -28,6 +30,8 @@ impl Classify for Missed {
         match self {
             Missed::Answered(_, verdict) => *verdict,
             Missed::Transport(error) => error.verdict(),
+            // Says nothing about the service, and another attempt has no time either.
+            Missed::RecordDeadline => Verdict::cancelled().sent(Sent::Maybe),
             Missed::Stop(_) => Verdict {
                 class: Class::Fatal,
                 sent: Sent::Answered,
@@ -81,11 +85,14 @@ pub(super) async fn call(
                 working.sent.store(true, Relaxed);
                 let request = request.clone();
                 async move {
-                    let answer = service
-                        .client
-                        .send(request)
-                        .await
-                        .map_err(Missed::Transport)?;
+                    let sending = service.client.send(request);
+                    let sent = match working.clock.start(attempt.started) {
+                        None => sending.await,
+                        Some((left, _running)) => timeout(left, sending)
+                            .await
+                            .map_err(|_| Missed::RecordDeadline)?,
+                    };
+                    let answer = sent.map_err(Missed::Transport)?;
                     if let Some((remaining, reset_at)) =
                         tidegate_http::quota(&answer.headers, Instant::now())
                     {
@@ -170,6 +177,10 @@ fn failed(work: &Work, index: usize, attempts: u32, error: CallError<Missed>) ->
             None,
             error.verdict().sent == Sent::Maybe,
         ),
+        Some(Missed::RecordDeadline) => {
+            let cause = "its requests took longer than `records.deadline`";
+            (cause.to_owned(), None, None, true)
+        }
         None => (String::new(), None, None, false),
     };
     let body = body.map(|body| work.globals.redact(&body).into_owned());
@@ -206,6 +217,7 @@ fn failed(work: &Work, index: usize, attempts: u32, error: CallError<Missed>) ->
             }
             format!("{cause}; {asks}")
         }
+        StopReason::Cancelled if matches!(error.last, Some(Missed::RecordDeadline)) => cause,
         StopReason::Cancelled | StopReason::Full { .. } => {
             return Failed::Unfinished(Unfinished::Drained);
         }

@@ -1,6 +1,7 @@
 //! One record's calls: its steps in their inferred order, each through the policy of its service.
 
 mod answer;
+mod clock;
 mod http;
 mod idempotency;
 mod outcome;

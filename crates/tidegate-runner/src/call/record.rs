@@ -2,6 +2,7 @@
 
 use super::{
     Service,
+    clock::Clock,
     http::call,
     outcome::{Answered, Death, End, Failed, Unfinished, Worked},
 };
@@ -13,9 +14,12 @@ use crate::{
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use minijinja::Value;
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 use tidegate::stream::Drain;
 use tokio::sync::Notify;
@@ -68,13 +72,15 @@ pub(super) struct Working<'r> {
     pub(super) record: &'r Record,
     /// A request has left for it.
     pub(super) sent: AtomicBool,
+    pub(super) clock: Clock,
 }
 
 impl<'r> Working<'r> {
-    pub(super) fn new(record: &'r Record) -> Working<'r> {
+    pub(super) fn new(record: &'r Record, deadline: Option<Duration>) -> Working<'r> {
         Working {
             record,
             sent: AtomicBool::new(false),
+            clock: Clock::new(deadline),
         }
     }
 }
@@ -85,7 +91,7 @@ impl<'r> Working<'r> {
 /// Dropping it drops the calls in progress; what was sent may be carried out. The record is then as if it was not taken.
 pub(crate) async fn work_on(work: Arc<Work>, record: Box<Record>) -> Worked {
     let mut marks = Marks::default();
-    let working = Working::new(&record);
+    let working = Working::new(&record, work.plan.records.deadline);
     let end = {
         let steps = run_steps(&work, &working, &mut marks);
         // A record waits for its first token as long as the run goes on; once it stops, what has not left will not leave.

@@ -16,7 +16,7 @@ use tidegate_http::Request;
 
 /// The request of a step whose needs are met, as text.
 pub(crate) fn preview(work: &Work, record: &Record, index: usize) -> Result<String, String> {
-    let working = Working::new(record);
+    let working = Working::new(record, None);
     let scope = Scope::new(&work.globals, record.value.clone());
     let request = build(work, &working, &work.plan.steps[index], &scope, None)?;
     let mut text = format!("{} {}", request.method, request.uri);
