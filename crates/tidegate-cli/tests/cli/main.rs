@@ -7,10 +7,12 @@ mod hostile_keys;
 mod input_changes;
 mod input_lines;
 mod kill;
+mod limits_of_the_machine;
 mod memory;
 mod order;
 mod outages;
 mod reruns;
+mod resume;
 mod secrets;
 #[cfg(unix)]
 mod signals;

@@ -273,7 +273,12 @@ impl Start {
         let settled = state.settled.count();
         let nothing_known = settled == 0 && state.done + state.dead == 0;
         let same = match (&state.source, now) {
-            (Some(known), Some(now)) => record::is_same(plan, known, now, state.mark),
+            (Some(known), Some(now)) => {
+                // Only what is before the mark is compared, so nothing behind it may be settled.
+                let is_whole = state.settled.end() == state.settled.mark();
+                record::is_same(known, now)
+                    || is_whole && record::has_grown(plan, known, now, state.mark)
+            }
             _ => false,
         };
         if nothing_known || same {

@@ -161,8 +161,10 @@ impl Journal {
             )?;
         }
         if begin.count_anew {
+            // Until such a run has met every record, its positions do not tell what earlier runs have finished. So the
+            // source is not known before the run is finished: the next run matches by identity, too.
             tx.execute(
-                "UPDATE tidegate_flow SET settled = ?2, mark_offset = 0, mark_line = 1 WHERE id = ?1",
+                "UPDATE tidegate_flow SET settled = ?2, mark_offset = 0, mark_line = 1, filtered = 0, source = NULL WHERE id = ?1",
                 params![self.flow, Settled::default().to_bytes()],
             )?;
         }
@@ -256,8 +258,9 @@ impl Journal {
     ) -> Result<(), JournalError> {
         let source = source.map(serde_json::to_string).transpose()?;
         self.guarded(connection.execute(
-            "UPDATE tidegate_flow SET phase = ?3, ended = ?4, source = coalesce(?5, source) WHERE id = ?1 AND epoch = ?2",
-            params![self.flow, self.epoch, phase.name(), now(), source],
+            "UPDATE tidegate_flow SET phase = ?3, ended = ?4, source = CASE WHEN ?6 OR source IS NOT NULL
+             THEN coalesce(?5, source) END WHERE id = ?1 AND epoch = ?2",
+            params![self.flow, self.epoch, phase.name(), now(), source, phase == Phase::Finished],
         )?)
     }
 

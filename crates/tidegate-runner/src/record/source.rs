@@ -144,13 +144,15 @@ pub(crate) fn tail_hash(plan: &Plan, mark: Mark) -> Option<String> {
     Some(blake3::hash(&bytes).to_hex()[..32].to_owned())
 }
 
-/// Whether positions of an earlier run still hold: the file is unchanged, or has only grown behind the mark.
-pub(crate) fn is_same(plan: &Plan, known: &SourceMark, now: &SourceMark, mark: Mark) -> bool {
-    let same_file = (known.device, known.inode) == (now.device, now.inode);
-    if same_file && (known.size, known.mtime_ns) == (now.size, now.mtime_ns) {
-        return true;
-    }
-    same_file
+/// Whether the file is unchanged, so that every position of an earlier run still holds.
+pub(crate) fn is_same(known: &SourceMark, now: &SourceMark) -> bool {
+    (known.device, known.inode, known.size, known.mtime_ns)
+        == (now.device, now.inode, now.size, now.mtime_ns)
+}
+
+/// Whether the file has only grown behind the mark, so that positions before it still hold.
+pub(crate) fn has_grown(plan: &Plan, known: &SourceMark, now: &SourceMark, mark: Mark) -> bool {
+    (known.device, known.inode) == (now.device, now.inode)
         && now.size >= known.size
         && known.tail.is_some()
         && known.tail == tail_hash(plan, mark)

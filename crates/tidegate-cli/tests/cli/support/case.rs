@@ -127,7 +127,8 @@ impl Case {
         self.start(args, stdin).ends()
     }
 
-    fn start(&self, args: &[&str], stdin: &[u8]) -> Running {
+    /// The same, not waited for.
+    pub(crate) fn start(&self, args: &[&str], stdin: &[u8]) -> Running {
         // Streams are files: no pipe can fill up, and a secret in them is found with those in other files.
         let stream = |name: &str| fs::File::create(self.path(name)).expect("a file in the folder");
         self.write("stdin", stdin);
