@@ -140,3 +140,70 @@ fn a_second_interrupt_stops_at_once_and_the_next_run_does_the_rest() {
         (1..=ROWS).collect::<Vec<_>>()
     );
 }
+
+#[test]
+fn an_interrupt_does_not_wait_for_the_rate() {
+    let api = api();
+    let flow = FLOW.replace("base: $API,", "base: $API, rate: 1/m,");
+    let case = Case::new(&api.base_url(), &flow).rows(ROWS);
+    let run = case.start_run(&[]);
+    wait_until("the first is asked", || api.stats().requests == 1);
+    let at = Instant::now();
+    run.signal(Signal::INT);
+    let stopped = run.ends().exits(4);
+    assert!(at.elapsed() < Duration::from_secs(3), "{:?}", at.elapsed());
+    let [done, dead, ..] = stopped.counts();
+    assert_eq!((done, dead), (1, 0));
+}
+
+#[test]
+fn an_interrupt_does_not_wait_for_a_service_that_is_down() {
+    let api = api();
+    let case = Case::new(&api.base_url(), FLOW).rows(ROWS);
+    let run = case.start_run(&[]);
+    wait_until("work is under way", || api.stats().requests > 100);
+    api.go_down(tidegate_test::Down::Close);
+    wait_until("the outage is noticed", || {
+        // Down: a probe now and then, no more.
+        let before = api.stats();
+        std::thread::sleep(Duration::from_millis(200));
+        let now = api.stats();
+        now.open == 0 && now.requests + now.connections <= before.requests + before.connections + 2
+    });
+    let at = Instant::now();
+    run.signal(Signal::INT);
+    let stopped = run.ends().exits(4);
+    assert!(
+        at.elapsed() < Duration::from_secs(12),
+        "within the grace: {:?}",
+        at.elapsed()
+    );
+    let [done, dead, _, pending] = stopped.counts();
+    assert!(
+        done > 0 && dead == 0 && pending > 0,
+        "{done} done, {dead} dead, {pending} pending"
+    );
+    api.come_up();
+    assert_eq!(case.run(&[]).exits(0).counts(), [ROWS - done, 0, done, 0]);
+}
+
+#[test]
+fn an_interrupt_before_the_first_record_stops_too() {
+    let api = api();
+    let case = Case::new(&api.base_url(), &FLOW.replace("in.jsonl", "pipe"));
+    let made = std::process::Command::new("mkfifo")
+        .arg(case.path("pipe"))
+        .status();
+    assert!(made.expect("mkfifo is there").success());
+    let mut run = case.start_run(&[]);
+    wait_until("the program is up", || {
+        case.path(".tidegate").exists() || case.path("out.jsonl").exists() || run.has_ended()
+    });
+    run.signal(Signal::INT);
+    wait_until("the program ends", || {
+        run.signal(Signal::INT);
+        std::thread::sleep(Duration::from_millis(20));
+        run.has_ended()
+    });
+    run.ends().exits(4);
+}
