@@ -1,9 +1,11 @@
 //! Figures of scopes, against tokio's own means. All on one thread, in CPU time.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -151,11 +153,17 @@ async fn call(n: usize) -> Ended {
     Ok(())
 }
 
-/// A future that is polled once more for each of `n`.
-async fn polled(n: usize) {
-    for _ in 0..n {
-        yield_now().await;
-    }
+/// A future that is polled once more for each of `n`, at once: tokio's `yield_now` would look for I/O in between.
+async fn polled(mut n: usize) {
+    poll_fn(|cx| {
+        if n == 0 {
+            return Poll::Ready(());
+        }
+        n -= 1;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 async fn polls(n: usize) -> Ended {

@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::resource::{self, UsageWho, getrusage};
+use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 
 /// How often the memory of a child is looked at. The kernel keeps the peak, so only growth in its last moments is missed.
@@ -75,16 +75,12 @@ fn peak_kib(pid: u32) -> Option<u64> {
 }
 
 fn cpu_of_children() -> io::Result<Duration> {
-    Ok(total(&getrusage(UsageWho::RUSAGE_CHILDREN)?))
-}
-
-/// User and system time together.
-pub(super) fn total(usage: &resource::Usage) -> Duration {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let duration = |time: TimeVal| {
         let micros = time.tv_sec() * 1_000_000 + time.tv_usec();
         Duration::from_micros(micros.unsigned_abs())
     };
-    duration(usage.user_time()) + duration(usage.system_time())
+    Ok(duration(usage.user_time()) + duration(usage.system_time()))
 }
 
 #[cfg(test)]

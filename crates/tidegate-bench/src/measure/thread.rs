@@ -3,10 +3,9 @@
 use std::future::Future;
 use std::time::Duration;
 
-use nix::sys::resource::{UsageWho, getrusage};
+use nix::time::{ClockId, clock_gettime};
 use tokio::runtime::{Builder, Runtime};
 
-use super::child::total;
 use crate::Fallible;
 
 /// A runtime on this thread alone, so that this thread's CPU time is all there is.
@@ -19,9 +18,11 @@ pub(crate) fn cpu_of<T>(
     runtime: &Runtime,
     future: impl Future<Output = T>,
 ) -> Fallible<(Duration, T)> {
-    let before = total(&getrusage(UsageWho::RUSAGE_THREAD)?);
+    // `getrusage` of a running thread is right to the scheduler's tick only.
+    let clock = ClockId::CLOCK_THREAD_CPUTIME_ID;
+    let before = Duration::from(clock_gettime(clock)?);
     let output = runtime.block_on(future);
-    let after = total(&getrusage(UsageWho::RUSAGE_THREAD)?);
+    let after = Duration::from(clock_gettime(clock)?);
     Ok((after - before, output))
 }
 
