@@ -3,6 +3,7 @@
 mod commands;
 mod dead_letters;
 mod faults;
+mod held_back;
 mod hostile_keys;
 mod input_changes;
 mod input_lines;

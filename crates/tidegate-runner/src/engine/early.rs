@@ -9,6 +9,8 @@ use crate::call::Death;
 const REFUSED: usize = 20;
 /// Records in a row whose request is wrong, with no success since the start.
 const WRONG: usize = 100;
+/// Streaks at once. Causes that name the record's own value are as many as the records, and no common cause.
+const STREAKS: usize = 32;
 
 /// What a death means.
 #[derive(Debug)]
@@ -81,21 +83,20 @@ impl<T> EarlyStop<T> {
             }
             _ => return Fate::Dead(held),
         };
-        let found = self
-            .streaks
-            .iter_mut()
-            .find(|streak| streak.step == death.step && streak.cause == cause);
-        let streak = match found {
-            Some(streak) => streak,
+        let same = |streak: &Streak<T>| streak.step == death.step && streak.cause == cause;
+        let index = match self.streaks.iter().position(same) {
+            Some(index) => index,
+            None if self.streaks.len() == STREAKS => return Fate::Dead(held),
             None => {
                 self.streaks.push(Streak {
                     step: death.step,
                     cause,
                     held: Vec::new(),
                 });
-                self.streaks.last_mut().expect("one was pushed")
+                self.streaks.len() - 1
             }
         };
+        let streak = &mut self.streaks[index];
         streak.held.push(held);
         let count = streak.held.len();
         if count < enough {
@@ -131,8 +132,7 @@ impl<T> EarlyStop<T> {
     }
 
     /// How many are undecided.
-    #[cfg(test)]
-    fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         self.streaks.iter().map(|streak| streak.held.len()).sum()
     }
 
@@ -197,6 +197,20 @@ mod tests {
         let mut early = EarlyStop::new();
         early.success(1, true);
         assert!(matches!(die(&mut early, 404, 1), Fate::Dead(0)));
+    }
+
+    #[test]
+    fn causes_that_differ_for_every_record_are_not_held_without_bound() {
+        let mut early = EarlyStop::new();
+        for record in 0..1_000 {
+            let death = Death {
+                cause: format!("`{record}` is no number"),
+                template: true,
+                ..Death::default()
+            };
+            drop(early.death(&death, record, |_| String::new()));
+        }
+        assert_eq!(early.held(), STREAKS);
     }
 
     #[test]

@@ -39,13 +39,21 @@ impl Engine {
                     self.work.bell.ask();
                     break;
                 }
-                if self.held_bytes > 0 && self.held_bytes + record.weight() > memory {
+                // Deaths that are held back keep their bytes and their places in the order. Only further records can decide
+                // them, so these are let through one by one; a streak is short.
+                let only_held_back = self.flying == 0 && self.early.held() > 0;
+                if self.held_bytes > 0
+                    && self.held_bytes + record.weight() > memory
+                    && !only_held_back
+                {
                     blocked = Some("memory: the records under way are large");
                     break;
                 }
-                if window.is_some_and(|window| {
-                    record.retry_of.is_none() && self.positions.ahead(record.position) >= window
-                }) {
+                if !only_held_back
+                    && window.is_some_and(|window| {
+                        record.retry_of.is_none() && self.positions.ahead(record.position) >= window
+                    })
+                {
                     blocked = Some("order: input (a record before waits)");
                     break;
                 }
