@@ -97,6 +97,14 @@ fn a_service_that_nobody_answers_for_ends_with_5_and_kills_no_record() {
     assert_eq!((done, dead, skipped), (0, 0, 0));
 }
 
+#[test]
+fn one_record_alone_is_not_killed_by_a_service_that_nobody_answers_for() {
+    let case = case("http://127.0.0.1:9", "1s");
+    case.records([1]);
+    let ended = case.run(&[]).exits(5);
+    assert_eq!(ended.counts(), [0, 0, 0, 1]);
+}
+
 /// Once `good` requests are answered, every further one gets this status.
 fn refusing_after(good: usize, status: u16) -> Server {
     Server::start(move |request, before| -> Reply {

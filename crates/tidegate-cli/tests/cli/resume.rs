@@ -209,7 +209,7 @@ fn a_retry_that_is_killed_goes_on_and_loses_no_letter() {
     assert_eq!(json_lines(&case.bytes("dead.jsonl")).len(), 1_000);
     case.flow(&FLOW.replace("base: $API,", "base: $API, headers: { X-Mended: 'yes' },"));
     let retry = ["dead", "retry", "flow.yaml"];
-    for further in [40, 300, 500] {
+    for further in [40, 200, 300] {
         let before = server.seen().len();
         let run = case.start(&retry, b"");
         wait_until("some are tried again", || {
@@ -275,4 +275,101 @@ fn a_resumed_run_keeps_its_name_and_its_start() {
         third.report("run"),
         "a finished run that goes on is another run"
     );
+}
+
+/// 2,000 records, of which every seventh has the same key; the note is what tells them apart.
+fn repeated_keys() -> String {
+    (0..2_000)
+        .map(|note| format!("{{\"id\":{},\"note\":{note}}}\n", note % 7))
+        .collect()
+}
+
+#[test]
+fn records_with_one_key_are_neither_lost_nor_mixed_up_by_kills() {
+    let server = Server::start(|_, _| (200, "{}".to_owned()));
+    let flow = FLOW
+        .replace(
+            "'GET /users/{{ id }}'",
+            "POST /notes, body: { note: '{{ note }}' }, idempotent: true",
+        )
+        .replace("row: { id: id }", "row: { id: note }");
+    let case = Case::new(&server.base(), &flow);
+    case.write("in.jsonl", repeated_keys());
+    for further in [300, 500, 400] {
+        let before = server.seen().len();
+        let run = case.start_run(&[]);
+        wait_until("a part is done", || server.seen().len() > before + further);
+        run.kill();
+    }
+    case.run(&[]).exits(0);
+    assert_eq!(
+        numbered(&json_lines(&case.bytes("out.jsonl"))),
+        (0..2_000).collect::<Vec<_>>()
+    );
+    let mut keys: BTreeMap<String, std::collections::BTreeSet<String>> = BTreeMap::new();
+    for request in server.seen() {
+        keys.entry(request.headers["idempotency-key"].clone())
+            .or_default()
+            .insert(request.body);
+    }
+    assert_eq!(keys.len(), 2_000, "a record keeps its key over kills");
+    assert!(
+        keys.values().all(|bodies| bodies.len() == 1),
+        "two records never share one"
+    );
+}
+
+#[test]
+fn a_fresh_start_that_is_killed_goes_on() {
+    let api = api();
+    let case = Case::new(&api.base_url(), FLOW).rows(2_000);
+    case.run(&[]).exits(0);
+    let run = case.start_run(&["--fresh"]);
+    wait_until("it works", || api.stats().requests > 3_000);
+    run.kill();
+    case.run(&[]).exits(0);
+    assert_eq!(
+        numbered(&json_lines(&case.bytes("out.jsonl"))),
+        (1..=2_000).collect::<Vec<_>>()
+    );
+    assert!(
+        api.stats().requests < 5_000,
+        "what was committed is not done again"
+    );
+}
+
+#[test]
+fn a_rerun_of_all_that_is_killed_goes_on() {
+    let api = api();
+    let case = Case::new(&api.base_url(), &format!("rerun: all\n{FLOW}")).rows(2_000);
+    case.run(&[]).exits(0);
+    let run = case.start_run(&[]);
+    wait_until("it works again", || api.stats().requests > 3_000);
+    run.kill();
+    let last = case.run(&[]).exits(0);
+    assert!(last.count("skipped") > 0, "it does not start over");
+    assert_eq!(
+        numbered(&json_lines(&case.bytes("out.jsonl"))),
+        (1..=2_000).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn a_retry_with_a_limit_leaves_the_others_for_the_next_run() {
+    let server = failing();
+    let case = Case::new(&server.base(), FLOW).rows(30);
+    case.run(&[]).exits(3);
+    case.flow(&FLOW.replace("base: $API,", "base: $API, headers: { X-Mended: 'yes' },"));
+    let retry = [
+        "dead",
+        "retry",
+        "flow.yaml",
+        "--limit",
+        "4",
+        "--report",
+        "report.json",
+    ];
+    assert_eq!(case.tidegate(&retry).exits(3).counts(), [4, 0, 26, 0]);
+    assert_eq!(case.run(&[]).exits(0).counts(), [6, 0, 24, 0]);
+    assert_eq!(case.text("dead.jsonl"), "");
 }

@@ -391,3 +391,22 @@ sink: { jsonl: out.jsonl, row: { id: id } }
     assert_eq!(end.count("services.api.requests"), stats.requests);
     assert_eq!(end.count("services.api.retries"), stats.unavailable);
 }
+
+#[test]
+fn a_wide_fan_out_of_many_records_is_done_to_the_last_call() {
+    let server = Server::start(|_, _| (200, "1".to_owned()));
+    let steps = "
+  first: { each: list, api: 'GET /first/{{ item }}' }
+  second: { each: list, api: 'GET /second/{{ item }}' }";
+    let case = Case::new(
+        &server.base(),
+        &flow(steps, "    id: id\n    n: first | length"),
+    );
+    let list: Vec<u64> = (0..40).collect();
+    let records: String = (1..=300)
+        .map(|id| format!("{{\"id\":{id},\"list\":{list:?}}}\n"))
+        .collect();
+    case.write("in.jsonl", records);
+    assert_eq!(case.run(&[]).exits(0).counts(), [300, 0, 0, 0]);
+    assert_eq!(server.seen().len(), 300 * 80);
+}
