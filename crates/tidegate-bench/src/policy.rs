@@ -1,20 +1,22 @@
 //! Figures of policies.
 
 use std::fmt;
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::hint::black_box;
+use std::mem;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tidegate::policy::{BadPolicy, Classify, Op, Outage, Policy, Retry, Verdict};
+use tidegate::policy::{Classify, Op, Outage, Policy, Retry, Verdict};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, yield_now};
 
 use crate::Fallible;
 use crate::figure::{Figure, Wanted};
-use crate::measure::{Quartiles, difference, in_turn};
+use crate::measure::{Quartiles, difference, in_turn, nanos_each};
 use crate::suite::{Bench, Setting};
 
 const FIVE_STAGES: Wanted = Wanted::at_most("policy/five_stages_ns", "ns", 400.0);
@@ -59,9 +61,22 @@ async fn attempt() -> Result<(), Broken> {
     black_box(Ok(()))
 }
 
+/// An attempt that is not done at its first poll, as every request is: its timeout becomes a timer.
+async fn waiting_attempt() -> Result<(), Broken> {
+    let mut asked = false;
+    poll_fn(|cx| {
+        if mem::replace(&mut asked, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+    attempt().await
+}
+
 /// A call that succeeds at once through retry, health, permit, token and timeout, over the attempt alone.
 fn five_stages(setting: &Setting) -> Fallible<Vec<Figure>> {
-    let n = 50_000;
     // A rate that this loop cannot reach; each call still takes a token.
     let policy = Policy::named("all")
         .in_flight(64)
@@ -71,38 +86,45 @@ fn five_stages(setting: &Setting) -> Fallible<Vec<Figure>> {
         .retry(Retry::default())
         .outage(Outage::default())
         .build()?;
+    let at_once = over_the_attempt(setting, &policy, async || attempt().await)?;
+    let waiting = over_the_attempt(setting, &policy, async || waiting_attempt().await)?;
+    let detail = json!({ "done_at_once_ns": at_once, "waiting_once_ns": waiting });
+    Ok(vec![FIVE_STAGES.measured(at_once.median, detail)])
+}
+
+fn over_the_attempt(
+    setting: &Setting,
+    policy: &Policy,
+    attempt: impl AsyncFn() -> Result<(), Broken>,
+) -> Fallible<Quartiles> {
+    let n = 50_000;
     let through = || async {
         for _ in 0..n {
-            // It succeeds, and to look at that is not what is measured.
-            drop(
-                policy
-                    .call(Op::idempotent(), async |_| attempt().await)
-                    .await,
-            );
+            let answer = policy
+                .call(Op::idempotent(), async |_| attempt().await)
+                .await;
+            assert!(black_box(answer).is_ok(), "no attempt fails");
         }
     };
     let alone = || async {
         for _ in 0..n {
-            drop(attempt().await);
+            assert!(black_box(attempt().await).is_ok(), "no attempt fails");
         }
     };
-    difference(setting, FIVE_STAGES, n, through, alone)
+    Ok(Quartiles::of_differences(&nanos_each(
+        setting, n, through, alone,
+    )?))
 }
 
 /// A call that is refused since the only permit is taken and nobody may wait, over an attempt alone.
 fn rejection(setting: &Setting) -> Fallible<Vec<Figure>> {
     let n = 50_000;
-    let full = || async {
-        let policy = full_with(1)?;
-        let holder = tokio::spawn({
-            let policy = policy.clone();
-            async move {
-                policy
-                    .call(Op::idempotent(), async |_| {
-                        pending::<Result<(), Broken>>().await
-                    })
-                    .await
-            }
+    let policy = Policy::named("full").in_flight(1).max_waiting(0).build()?;
+    let refused = || async {
+        let holding = policy.clone();
+        let holder = tokio::spawn(async move {
+            let never = async |_| pending::<Result<(), Broken>>().await;
+            holding.call(Op::idempotent(), never).await
         });
         while policy.snapshot().in_flight == 0 {
             yield_now().await;
@@ -111,24 +133,17 @@ fn rejection(setting: &Setting) -> Fallible<Vec<Figure>> {
             let refused = policy
                 .call(Op::idempotent(), async |_| attempt().await)
                 .await;
-            assert!(black_box(refused).is_err(), "the permit is taken");
+            assert!(black_box(refused).is_err(), "the only permit is taken");
         }
         holder.abort();
-        Ok::<_, BadPolicy>(())
+        assert!(holder.await.is_err(), "it never ends by itself");
     };
     let alone = || async {
         for _ in 0..n {
-            drop(attempt().await);
+            assert!(black_box(attempt().await).is_ok(), "no attempt fails");
         }
     };
-    difference(setting, REJECTION, n, full, alone)
-}
-
-fn full_with(in_flight: usize) -> Result<Policy, BadPolicy> {
-    Policy::named("full")
-        .in_flight(in_flight)
-        .max_waiting(0)
-        .build()
+    difference(setting, REJECTION, n, refused, alone)
 }
 
 /// How many permits 64 tasks share.

@@ -34,7 +34,7 @@ pub(crate) fn difference<O: Future, T: Future>(
     theirs: impl Fn() -> T,
 ) -> Fallible<Vec<Figure>> {
     let pairs = nanos_each(setting, n, ours, theirs)?;
-    let over = Quartiles::of(pairs.iter().map(|(ours, theirs)| ours - theirs));
+    let over = Quartiles::of_differences(&pairs);
     Ok(vec![wanted.measured(
         over.median,
         detail("difference_ns", over, &pairs),
@@ -49,8 +49,8 @@ fn detail(name: &str, middle: Quartiles, pairs: &[(f64, f64)]) -> Value {
     })
 }
 
-/// What one of `n` things costs us and them, in pairs.
-fn nanos_each<O: Future, T: Future>(
+/// What one of the `n` things that both do costs us and them, in nanoseconds of CPU time, in pairs.
+pub(crate) fn nanos_each<O: Future, T: Future>(
     setting: &Setting,
     n: usize,
     ours: impl Fn() -> O,

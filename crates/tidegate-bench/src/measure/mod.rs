@@ -5,7 +5,7 @@ mod child;
 mod quartiles;
 mod thread;
 
-pub(crate) use beside::{difference, ratio};
+pub(crate) use beside::{difference, nanos_each, ratio};
 pub(crate) use child::{Usage, run};
 pub(crate) use quartiles::{Quartiles, in_turn};
 pub(crate) use thread::{cpu_of, one_thread};

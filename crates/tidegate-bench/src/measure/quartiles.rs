@@ -48,6 +48,11 @@ impl Quartiles {
     pub(crate) fn of_ratios(pairs: &[(f64, f64)]) -> Self {
         Self::of(pairs.iter().map(|(ours, theirs)| ours / theirs))
     }
+
+    /// Of the differences of pairs, for the same reason.
+    pub(crate) fn of_differences(pairs: &[(f64, f64)]) -> Self {
+        Self::of(pairs.iter().map(|(ours, theirs)| ours - theirs))
+    }
 }
 
 /// Measures two things alternately, each first every other time: neither always has the warmer machine.
@@ -94,6 +99,8 @@ mod tests {
         let ratios = Quartiles::of_ratios(&[(1.0, 2.0), (3.0, 6.0), (4.0, 4.0)]);
         assert_eq!(ratios.median, 0.5);
         assert_eq!(ratios.q3, 0.75);
+        let differences = Quartiles::of_differences(&[(3.0, 1.0), (30.0, 29.0), (5.0, 2.0)]);
+        assert_eq!(differences.median, 2.0);
     }
 
     #[test]
