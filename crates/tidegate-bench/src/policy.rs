@@ -16,7 +16,7 @@ use tokio::task::{JoinSet, yield_now};
 
 use crate::Fallible;
 use crate::figure::{Figure, Wanted};
-use crate::measure::{Quartiles, difference, in_turn, nanos_each};
+use crate::measure::{Quartiles, difference, in_turn, nanos_each, one_thread};
 use crate::suite::{Bench, Setting};
 
 const FIVE_STAGES: Wanted = Wanted::at_most("policy/five_stages_ns", "ns", 400.0);
@@ -152,51 +152,60 @@ const TASKS: usize = 64;
 
 /// 64 tasks that do nothing but take a permit, give others a turn, and give it back: calls per second.
 fn limiter(setting: &Setting) -> Fallible<Vec<Figure>> {
-    let calls = setting.amount(2_000, 500);
-    let runtime = Builder::new_multi_thread()
+    let two_threads = Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
+    let on_two = calls_per_second(setting, &two_threads)?;
+    let on_one = calls_per_second(setting, &one_thread()?)?;
+    let ratios = Quartiles::of_ratios(&on_two);
+    let detail = json!({
+        "ratio": ratios,
+        "policy_per_s": Quartiles::of(on_two.iter().map(|pair| pair.0)),
+        "semaphore_per_s": Quartiles::of(on_two.iter().map(|pair| pair.1)),
+        "ratio_on_one_thread": Quartiles::of_ratios(&on_one),
+        "permits": PERMITS,
+        "tasks": TASKS,
+    });
+    Ok(vec![LIMITER.measured(ratios.median, detail)])
+}
+
+/// Through a policy and through a semaphore, in pairs.
+fn calls_per_second(setting: &Setting, runtime: &Runtime) -> Fallible<Vec<(f64, f64)>> {
+    let calls = setting.amount(2_000, 500);
     let policy = Policy::named("limiter").in_flight(PERMITS).build()?;
     let semaphore = Arc::new(Semaphore::new(PERMITS));
     let with_policy = || {
-        per_second(&runtime, calls, || {
+        per_second(runtime, calls, || {
             let policy = policy.clone();
             async move {
                 for _ in 0..calls {
-                    let held = async |_| {
-                        yield_now().await;
-                        attempt().await
-                    };
-                    drop(policy.call(Op::idempotent(), held).await);
+                    let answer = policy
+                        .call(Op::idempotent(), async |_| waiting_attempt().await)
+                        .await;
+                    assert!(black_box(answer).is_ok(), "no attempt fails");
                 }
             }
         })
     };
     let with_semaphore = || {
-        per_second(&runtime, calls, || {
+        per_second(runtime, calls, || {
             let semaphore = Arc::clone(&semaphore);
             async move {
                 for _ in 0..calls {
                     let permit = semaphore.acquire().await;
-                    yield_now().await;
-                    drop((attempt().await, permit));
+                    assert!(
+                        black_box(waiting_attempt().await).is_ok(),
+                        "no attempt fails"
+                    );
+                    drop(permit);
                 }
             }
         })
     };
     with_policy()?;
     with_semaphore()?;
-    let pairs = in_turn(setting.amount(21, 5), with_policy, with_semaphore)?;
-    let ratios = Quartiles::of_ratios(&pairs);
-    let detail = json!({
-        "ratio": ratios,
-        "policy_per_s": Quartiles::of(pairs.iter().map(|pair| pair.0)),
-        "semaphore_per_s": Quartiles::of(pairs.iter().map(|pair| pair.1)),
-        "permits": PERMITS,
-        "tasks": TASKS,
-    });
-    Ok(vec![LIMITER.measured(ratios.median, detail)])
+    in_turn(setting.amount(21, 5), with_policy, with_semaphore)
 }
 
 /// Runs `TASKS` tasks that make so many `calls` each.
