@@ -257,3 +257,93 @@ fn dead_letters_survive_the_loss_of_their_file() {
     case.run(&[]).exits(3);
     assert_eq!(case.text("dead.jsonl"), before, "the journal is the truth");
 }
+
+#[test]
+fn a_line_that_is_no_record_is_retried_as_it_was() {
+    let server = server();
+    let case = Case::new(&server.base(), FLOW);
+    case.write("in.jsonl", "{\"id\":1}\nnonsense\n{\"id\":2}\n");
+    case.run(&[]).exits(3);
+    let end = case
+        .tidegate(&["dead", "retry", "flow.yaml", "--report", "report.json"])
+        .exits(3);
+    assert_eq!(end.counts(), [0, 1, 2, 0]);
+    let letters = json_lines(&case.bytes("dead.jsonl"));
+    assert_eq!(letters.len(), 1);
+    assert_eq!(
+        (&letters[0]["record"], &letters[0]["line"]),
+        (&json!("nonsense"), &json!(2))
+    );
+}
+
+#[test]
+fn a_retried_row_that_the_table_refuses_again_stays_one_letter() {
+    let server = server();
+    let flow = FLOW.replace("jsonl: out.jsonl", "sqlite: out.db, insert: users");
+    let case = Case::new(&server.base(), &flow);
+    let database = rusqlite::Connection::open(case.path("out.db")).expect("a database");
+    database
+        .execute_batch("CREATE TABLE users (id INTEGER PRIMARY KEY CHECK (id <> 5))")
+        .expect("a table");
+    drop(database);
+    case.records(1..=9);
+    case.run(&[]).exits(3);
+    let retry = ["dead", "retry", "flow.yaml", "--report", "report.json"];
+    assert_eq!(case.tidegate(&retry).exits(3).counts(), [0, 1, 8, 0]);
+    assert_eq!(json_lines(&case.bytes("dead.jsonl")).len(), 1);
+    let mend = "ALTER TABLE users RENAME TO old; CREATE TABLE users (id INTEGER PRIMARY KEY); INSERT INTO users SELECT id FROM old; DROP TABLE old";
+    rusqlite::Connection::open(case.path("out.db"))
+        .and_then(|database| database.execute_batch(mend))
+        .expect("a mended table");
+    assert_eq!(case.tidegate(&retry).exits(0).counts(), [1, 0, 8, 0]);
+    assert_eq!(table(&case.path("out.db"), "SELECT id FROM users").len(), 9);
+    assert_eq!(case.text("dead.jsonl"), "");
+}
+
+#[test]
+fn dead_letters_cannot_be_touched_while_a_run_is_active() {
+    let server = server();
+    let case = with_dead(&server);
+    let slow = tidegate_test::Api::builder()
+        .spawn_thread()
+        .expect("a local API");
+    slow.brown_out(0.0, std::time::Duration::from_secs(3_600));
+    case.flow(
+        &FLOW
+            .replace("$API", &slow.base_url())
+            .replace("services", "# limits may change\nservices"),
+    );
+    case.append("in.jsonl", "{\"id\":1000}\n");
+    let run = case.start_run(&[]);
+    crate::support::wait_until("it works", || slow.stats().open > 0);
+    for command in ["drop", "retry"] {
+        let other = std::process::Command::new(env!("CARGO_BIN_EXE_tidegate"))
+            .args(["dead", command, "flow.yaml"])
+            .current_dir(case.path(""))
+            .output()
+            .expect("the program can be started");
+        assert_eq!(
+            other.status.code(),
+            Some(2),
+            "{command}: {}",
+            String::from_utf8_lossy(&other.stderr)
+        );
+    }
+    run.kill();
+    assert_eq!(
+        case.tidegate(&["dead", "list", "flow.yaml"])
+            .exits(0)
+            .lines()
+            .len(),
+        3
+    );
+}
+
+#[test]
+fn a_flow_that_was_never_run_has_no_dead_letters_to_touch() {
+    let case = Case::new("http://127.0.0.1:9", FLOW);
+    case.tidegate(&["dead", "list", "flow.yaml"])
+        .exits(2)
+        .says("not been run");
+    assert!(!case.path(".tidegate").exists());
+}

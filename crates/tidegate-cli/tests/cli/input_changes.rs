@@ -167,3 +167,41 @@ fn duplicates_can_be_left_out_or_killed() {
         assert_eq!(asked(&api), once([1, 2]), "{word}");
     }
 }
+
+#[test]
+fn a_key_may_be_a_list_a_boolean_or_a_text_and_a_text_is_not_its_number() {
+    let api = api();
+    let case = Case::new(&api.base_url(), FLOW);
+    case.write("in.jsonl", "{\"id\":1}\n{\"id\":\"1\"}\n");
+    assert_eq!(case.run(&[]).exits(0).counts(), [2, 0, 0, 0]);
+    case.write("in.jsonl", "{\"id\":\"1\"}\n{\"id\":1}\n{\"id\":true}\n");
+    assert_eq!(case.run(&[]).exits(0).counts(), [1, 0, 2, 0]);
+}
+
+#[test]
+fn parts_of_a_key_do_not_run_together() {
+    let api = api();
+    let case = Case::new(&api.base_url(), &FLOW.replace("key: id", "key: [a, b]"));
+    case.write("in.jsonl", "{\"id\":1,\"a\":\"x\",\"b\":\"yz\"}\n");
+    case.run(&[]).exits(0);
+    case.write(
+        "in.jsonl",
+        "{\"id\":2,\"a\":\"xy\",\"b\":\"z\"}\n{\"id\":1,\"a\":\"x\",\"b\":\"yz\"}\n",
+    );
+    assert_eq!(case.run(&[]).exits(0).counts(), [1, 0, 1, 0]);
+    assert_eq!(asked(&api), once([1, 2]));
+}
+
+#[test]
+fn a_key_written_in_another_way_is_the_same_key() {
+    let api = api();
+    let case = Case::new(&api.base_url(), FLOW);
+    case.write("in.jsonl", "{\"id\":1,\"note\":\"é\"}\n{\"id\":2}\n");
+    case.run(&[]).exits(0);
+    case.write(
+        "in.jsonl",
+        "{ \"note\" : \"\\u00e9\", \"id\" : 1 }\n{\"id\": 2}\n{\"id\":3}\n",
+    );
+    assert_eq!(case.run(&[]).exits(0).counts(), [1, 0, 2, 0]);
+    assert_eq!(asked(&api), once([1, 2, 3]));
+}
