@@ -113,51 +113,46 @@ impl Client {
     ///
     /// [`HttpError`]; its verdict says whether the request can have reached the server.
     pub fn send(&self, request: Request) -> impl Future<Output = Result<Answer, HttpError>> + Send {
-        self.follow(request)
+        async move { self.send_again(&request).await }
     }
 
-    async fn follow(&self, mut request: Request) -> Result<Answer, HttpError> {
+    /// As [`send`](Self::send), for a request that may be sent again: it is not taken, and its parts are copied once.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub async fn send_again(&self, request: &Request) -> Result<Answer, HttpError> {
         check(&request.uri)?;
-        request
-            .headers
-            .entry(ACCEPT_ENCODING)
-            .or_insert(const { HeaderValue::from_static("gzip") });
-
         let mut left = self.redirects;
+        let mut redirected: Option<Request> = None;
         loop {
-            if left == 0 && self.redirects == 0 {
-                let uri = request.uri.clone();
-                let response = self.exchange(request).await?;
-                return body::answer(response, self.max_body, &uri).await;
-            }
-            // What a redirect needs again; the clones share their bytes.
-            let again = request.clone();
+            let request = redirected.as_ref().unwrap_or(request);
             let response = self.exchange(request).await?;
-            request = match redirect::next(again, &response, left)? {
-                Next::Answer(uri) => return body::answer(response, self.max_body, &uri).await,
-                Next::Follow(next) => next,
-            };
-            left -= 1;
+            match redirect::next(request, &response, left, self.redirects > 0)? {
+                Next::Answer => return body::answer(response, self.max_body, &request.uri).await,
+                Next::Follow(next) => redirected = Some(next),
+            }
+            left = left.saturating_sub(1);
             body::drain(response.into_body()).await;
         }
     }
 
-    async fn exchange(&self, request: Request) -> Result<Response<Incoming>, HttpError> {
-        let Request {
-            method,
-            uri,
-            headers,
-            body,
-        } = request;
-        let host = uri.clone();
-        let mut out = http::Request::new(Full::new(body));
-        *out.method_mut() = method;
-        *out.uri_mut() = uri;
-        *out.headers_mut() = headers;
+    async fn exchange(&self, request: &Request) -> Result<Response<Incoming>, HttpError> {
+        let mut out = http::Request::new(Full::new(request.body.clone()));
+        *out.method_mut() = request.method.clone();
+        *out.uri_mut() = request.uri.clone();
+        *out.headers_mut() = request.headers.clone();
+        out.headers_mut()
+            .entry(ACCEPT_ENCODING)
+            .or_insert(const { HeaderValue::from_static("gzip") });
         self.pool
             .request(out)
             .await
-            .map_err(|error| HttpError::exchange(error, &host))
+            .map_err(|error| HttpError::exchange(error, &request.uri))
     }
 }
 

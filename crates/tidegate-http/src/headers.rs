@@ -2,12 +2,15 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use http::header::{DATE, RETRY_AFTER};
 use tokio::time::Instant;
 
 /// The latest time that is told apart: beyond it an `Instant` may not reach.
 const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+// Parsed once: every answer is looked through.
+static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// When the server allows the next request, from `Retry-After`: seconds, or an HTTP date.
 ///
@@ -39,7 +42,7 @@ pub fn quota(headers: &HeaderMap, now: Instant) -> Option<(u64, Option<Instant>)
 /// The items of all `RateLimit` fields, reduced to the one with the least left.
 fn structured(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
     let fields = headers
-        .get_all("ratelimit")
+        .get_all(&RATE_LIMIT)
         .iter()
         .filter_map(|field| field.to_str().ok());
     let mut least: Option<(u64, Option<u64>)> = None;
@@ -81,12 +84,21 @@ fn old_form(field: &str) -> Option<(u64, Option<u64>)> {
 
 /// One header for each number.
 fn separate(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
-    const NAMES: [(&str, &str); 3] = [
-        ("ratelimit-remaining", "ratelimit-reset"),
-        ("x-ratelimit-remaining", "x-ratelimit-reset"),
-        ("x-rate-limit-remaining", "x-rate-limit-reset"),
+    static NAMES: [(HeaderName, HeaderName); 3] = [
+        (
+            HeaderName::from_static("ratelimit-remaining"),
+            HeaderName::from_static("ratelimit-reset"),
+        ),
+        (
+            HeaderName::from_static("x-ratelimit-remaining"),
+            HeaderName::from_static("x-ratelimit-reset"),
+        ),
+        (
+            HeaderName::from_static("x-rate-limit-remaining"),
+            HeaderName::from_static("x-rate-limit-reset"),
+        ),
     ];
-    let number = |name: &str| whole_number(headers.get(name)?.to_str().ok()?);
+    let number = |name: &HeaderName| whole_number(headers.get(name)?.to_str().ok()?);
     NAMES
         .iter()
         .find_map(|(remaining, reset)| Some((number(remaining)?, number(reset))))

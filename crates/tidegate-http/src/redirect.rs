@@ -16,24 +16,26 @@ use crate::error::HttpError;
 
 /// What to do with a response.
 pub(crate) enum Next {
-    /// It is the answer, from this URI.
-    Answer(Uri),
+    /// It is the answer.
+    Answer,
     /// It is a redirect; send this.
     Follow(Request),
 }
 
-/// Decides about `response`, the reply to `request`, when `left` more redirects may be followed.
+/// Decides about `response`, the reply to `request`, when `left` more redirects may be followed, or none at all unless
+/// `follow`.
 pub(crate) fn next(
-    mut request: Request,
+    request: &Request,
     response: &Response<Incoming>,
     left: usize,
+    follow: bool,
 ) -> Result<Next, HttpError> {
     let status = response.status();
-    if !is_redirect(status) {
-        return Ok(Next::Answer(request.uri));
+    if !is_redirect(status) || !follow {
+        return Ok(Next::Answer);
     }
     let Some(location) = response.headers().get(LOCATION) else {
-        return Ok(Next::Answer(request.uri));
+        return Ok(Next::Answer);
     };
     if left == 0 {
         return Err(HttpError::too_many_redirects(&request.uri));
@@ -46,6 +48,7 @@ pub(crate) fn next(
     if !may_follow(&request.uri, &target) {
         return Err(HttpError::foreign_redirect(&request.uri, &target));
     }
+    let mut request = request.clone();
     if becomes_get(status, &request.method) {
         request.method = Method::GET;
         request.body = Bytes::new();

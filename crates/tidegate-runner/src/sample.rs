@@ -11,7 +11,7 @@ use crate::{
 };
 use std::{
     fmt::Write,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, atomic::{AtomicBool, AtomicUsize}},
 };
 use tidegate::stream::Drain;
 
@@ -50,6 +50,7 @@ pub fn requests(plan: &Arc<Plan>, count: usize) -> Result<String, RunError> {
         journal: [0; 16],
         drain: Drain::new(),
         bell: Bell::default(),
+        begun: AtomicUsize::new(0),
     };
     let mut text = String::new();
     for position in 0..count as u64 {

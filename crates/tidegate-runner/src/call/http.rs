@@ -83,9 +83,8 @@ pub(super) async fn call(
             .call(op, move |attempt| {
                 attempts.store(attempt.number, Relaxed);
                 working.sent.store(true, Relaxed);
-                let request = request.clone();
                 async move {
-                    let sending = service.client.send(request);
+                    let sending = service.client.send_again(request);
                     let sent = match working.clock.start(attempt.started) {
                         None => sending.await,
                         Some((left, _running)) => timeout(left, sending)

@@ -17,7 +17,7 @@ use minijinja::Value;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -36,6 +36,8 @@ pub(crate) struct Work {
     /// Set when the run stops: records for which nothing was sent are given up.
     pub(crate) drain: Drain,
     pub(crate) bell: Bell,
+    /// Records that have begun; the engine knows how many it has launched.
+    pub(crate) begun: AtomicUsize,
 }
 
 /// Tells the engine that a service has room again, when it waits for that.
@@ -90,6 +92,7 @@ impl<'r> Working<'r> {
 /// # Cancel safety
 /// Dropping it drops the calls in progress; what was sent may be carried out. The record is then as if it was not taken.
 pub(crate) async fn work_on(work: Arc<Work>, record: Box<Record>) -> Worked {
+    work.begun.fetch_add(1, Relaxed);
     let mut marks = Marks::default();
     let working = Working::new(&record, work.plan.records.deadline);
     let end = {

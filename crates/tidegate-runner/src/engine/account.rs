@@ -88,7 +88,8 @@ fn service_report(service: &ServiceStatus) -> ServiceReport {
         in_flight_max: snapshot.in_flight_max,
         rate_used: snapshot
             .rate
-            .map(|_| (snapshot.rate_used * 10_000.0).round() / 10_000.0),
+            // In its first moments a run may be a token ahead, which would be a share above 1.
+            .map(|_| ((snapshot.rate_used * 10_000.0).round() / 10_000.0).min(1.0)),
         latency_ms: LatencyReport {
             p50: latency(snapshot.latency.p50_ms),
             p95: latency(snapshot.latency.p95_ms),

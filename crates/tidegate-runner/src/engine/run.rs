@@ -89,8 +89,8 @@ pub(super) struct Engine {
 
     /// The services that a record calls first, and how often.
     pub(super) doors: Vec<(usize, usize)>,
-    /// Records launched since the last time that others could run: they have not come to their service yet.
-    pub(super) fresh: usize,
+    /// Records launched, in this run; those that have not begun yet have not come to their service either.
+    pub(super) launched: usize,
     /// Records under way.
     pub(super) flying: usize,
     /// Records taken, in this run.
@@ -160,7 +160,7 @@ impl Engine {
             filtered: 0,
             passed: 0,
             doors,
-            fresh: 0,
+            launched: 0,
             flying: 0,
             taken: 0,
             held_bytes: 0,
@@ -220,7 +220,6 @@ impl Engine {
                 () = self.work.bell.rung(), if !self.queue.is_empty() => {}
                 _ = sample.tick() => self.sample(),
             }
-            self.fresh = 0;
             if self.stop.is_some()
                 && cut_at.is_none()
                 && self.flying > 0

@@ -139,7 +139,7 @@ impl Engine {
                 self.causes
                     .count(step, &cause, death.status, || match &record.key {
                         Some(key) => format!("key {key}"),
-                        None => format!("line {}", record.start.line),
+                        None => place(record.start.line, record.position),
                     });
                 if let Some(step) = death.step {
                     self.steps[step].dead += 1;
@@ -163,7 +163,7 @@ impl Engine {
             }
             Suspect::Line(bad) => {
                 self.causes.count(None, &bad.cause, None, || {
-                    format!("line {}", bad.start.line)
+                    place(bad.start.line, bad.position)
                 });
                 (
                     bad.position,
@@ -278,5 +278,13 @@ impl Engine {
             self.stop(Stop::GaveUp(format!("the sink cannot be written: {error}")));
         }
         self.work.drain.cut();
+    }
+}
+
+/// Where a record without a key stands; a database has no lines.
+fn place(line: u64, position: u64) -> String {
+    match line {
+        0 => format!("record {}", position + 1),
+        line => format!("line {line}"),
     }
 }

@@ -14,7 +14,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -170,6 +170,7 @@ pub(super) async fn run(
         journal: state.journal,
         drain: Drain::new(),
         bell: Bell::default(),
+        begun: AtomicUsize::new(0),
     });
     let source = match options.which {
         Which::All => Some(record::Opened::open(&plan, start.mark, &stop_reading)?),

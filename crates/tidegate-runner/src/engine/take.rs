@@ -89,23 +89,26 @@ impl Engine {
 
     /// Whether a record's first calls could leave now, as far as permits go: what is taken in advance would only wait.
     fn has_room(&self) -> bool {
+        let coming = self.launched - self.work.begun.load(Relaxed);
         let room = |&(service, calls): &(usize, usize)| {
             let service: &crate::call::Service = &self.work.services[service];
-            service.policy.room() > self.fresh * calls
+            service.policy.room() >= (coming + 1) * calls
         };
-        self.doors.iter().all(room)
+        // A service that takes fewer calls than one record makes is given one record at a time.
+        self.flying == 0 || self.doors.iter().all(room)
     }
 
     fn launch(&mut self, gather: &mut Gather<Worked, RunError>, record: Box<Record>) {
         let work = self.work.clone();
         self.flying += 1;
-        self.fresh += 1;
+        self.launched += 1;
         let spawned = gather.try_spawn_with_grace("record", self.options.grace, async move {
             Ok(work_on(work, record).await)
         });
         if spawned.is_err() {
             // The scope is cancelled: the loop is about to hear of it.
             self.flying -= 1;
+            self.launched -= 1;
         }
     }
 

@@ -2,7 +2,7 @@ use super::redact::Secrets;
 use minijinja::value::Value;
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     fmt,
 };
 
@@ -24,7 +24,6 @@ pub struct RunInfo {
 /// The names that are the same for every record of a run.
 pub struct Globals {
     pub(super) step_names: Vec<String>,
-    pub(super) step_index: HashMap<String, usize>,
     pub(super) env: BTreeMap<String, String>,
     pub(super) vars: Value,
     pub(super) run: Value,
@@ -40,11 +39,6 @@ impl Globals {
         run: RunInfo,
     ) -> Self {
         Self {
-            step_index: step_names
-                .iter()
-                .enumerate()
-                .map(|(index, name)| (name.clone(), index))
-                .collect(),
             step_names,
             secrets: Secrets::of(&env),
             env,
@@ -56,6 +50,11 @@ impl Globals {
     /// `text` with `•••` in place of every value of `env` of eight characters or more, also percent-encoded ones.
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         self.secrets.hide(text)
+    }
+
+    /// The place of a step. A flow has few: looking at each is faster than hashing the name.
+    pub(super) fn step(&self, name: &str) -> Option<usize> {
+        self.step_names.iter().position(|step| step == name)
     }
 
     pub(super) fn step_names(&self) -> &[String] {

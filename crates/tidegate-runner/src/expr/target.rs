@@ -206,13 +206,12 @@ impl Target {
 
 /// Whether a server or a proxy would take the segment for `.` or `..`, which encoding does not prevent.
 fn is_dots(segment: &str) -> bool {
-    matches!(segment, "." | "..") || {
-        segment.len() <= 6
-            && matches!(
-                segment.to_ascii_lowercase().replace("%2e", ".").as_str(),
-                "." | ".."
-            )
-    }
+    segment.len() <= 6
+        && segment.bytes().all(|byte| b".%2eE".contains(&byte))
+        && matches!(
+            segment.to_ascii_lowercase().replace("%2e", ".").as_str(),
+            "." | ".."
+        )
 }
 
 fn check_literal(literal: &str, offset: usize) -> Result<(), ExprFault> {

@@ -10,7 +10,7 @@ pub(super) struct Steps(pub(super) Arc<Shared>);
 
 impl Object for Steps {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        let index = *self.0.globals.step_index.get(key.as_str()?)?;
+        let index = self.0.globals.step(key.as_str()?)?;
         Some(Value::from_object(Step {
             shared: Arc::clone(&self.0),
             index,
