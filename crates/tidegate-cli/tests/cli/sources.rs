@@ -295,3 +295,57 @@ fn names_with_quotes_and_words_of_sql_are_only_names() {
     );
     assert_eq!(rows[1], [Cell::Integer(2), Cell::Text("User 2".to_owned())]);
 }
+
+#[test]
+fn a_csv_file_that_was_begun_with_other_columns_is_refused() {
+    let api = api();
+    let case = case(&api, "{ csv: in.csv, key: id }", "{ csv: out.csv }");
+    case.write("in.csv", "id,name\n1,a\n");
+    case.run(&[]).exits(0);
+    let before = case.bytes("out.csv");
+    case.write("in.csv", "id,name,more\n1,a,x\n2,b,y\n");
+    case.tidegate(&["run", "flow.yaml"])
+        .exits(2)
+        .says("row:")
+        .says("out.csv");
+    assert_eq!(case.bytes("out.csv"), before);
+    assert_eq!(api.stats().requests, 1);
+    case.write("in.csv", "id,name\n1,a\n2,b\n");
+    assert_eq!(case.run(&[]).exits(0).counts(), [1, 0, 1, 0]);
+}
+
+#[test]
+fn a_row_of_a_table_without_its_key_dies_with_its_number() {
+    let api = api();
+    let source = "{ sqlite: app.db, query: 'SELECT id FROM t', key: id }";
+    let case = case(&api, source, "{ jsonl: out.jsonl, row: { id: id } }");
+    rusqlite::Connection::open(case.path("app.db"))
+        .and_then(|database| {
+            database.execute_batch("CREATE TABLE t (id); INSERT INTO t VALUES (3), (NULL), (1)")
+        })
+        .expect("a table");
+    let end = case.run(&[]).exits(3);
+    assert_eq!(end.counts(), [2, 1, 0, 0]);
+    assert_eq!(end.report("dead_by.0.example"), "record 1");
+    // A row that appears below the ones that are done is seen by the next run.
+    rusqlite::Connection::open(case.path("app.db"))
+        .and_then(|database| database.execute_batch("INSERT INTO t VALUES (2)"))
+        .expect("a row");
+    assert_eq!(case.run(&[]).exits(3).count("done"), 1);
+    assert_eq!(numbered(&json_lines(&case.bytes("out.jsonl"))), [1, 2, 3]);
+}
+
+#[test]
+fn the_used_share_of_a_rate_is_a_share() {
+    let api = api();
+    let flow = format!(
+        "source: {{ jsonl: in.jsonl, key: id }}{}",
+        STEPS.replace("base: $API", "base: $API, rate: 1000/s")
+    );
+    let case = Case::new(&api.base_url(), &flow).rows(5);
+    let used = case.run(&[]).exits(0).report("services.api.rate_used");
+    assert!(
+        (0.0..=1.0).contains(&used.as_f64().expect("a number")),
+        "{used}"
+    );
+}

@@ -55,6 +55,12 @@ pub enum OpenError {
         /// Records that the journal counts as settled.
         settled: u64,
     },
+    /// The file that a run goes on with has other columns.
+    #[error(
+        "`{}` begins with other columns than a row has now, as those of the source have changed; \
+         name the columns in `row:`, or start over with --fresh", .0.display()
+    )]
+    OtherColumns(PathBuf),
     /// A sink with columns, but neither the flow nor the source names them.
     #[error("the sink needs `row:` to know its columns, as the source has none")]
     NoColumns,
@@ -236,6 +242,14 @@ fn open_target(
     }
 }
 
+/// Whether a file can be read and has not this header. A compressed one is taken at its word.
+fn begins_otherwise(path: &Path, header: &[u8]) -> bool {
+    let is_gzip = path.extension().is_some_and(|extension| extension == "gz");
+    !is_gzip
+        && tidegate_file::tail(path, header.len() as u64, header.len())
+            .is_ok_and(|found| found != header)
+}
+
 fn open_file(
     path: Option<&Path>,
     append: bool,
@@ -250,6 +264,10 @@ fn open_file(
     let file = match mark {
         None => OutFile::open(path, Opening::New { append })?,
         Some(mark) => {
+            let begun = header.as_deref().filter(|_| !append && mark.len > 0);
+            if begun.is_some_and(|header| begins_otherwise(path, header)) {
+                return Err(OpenError::OtherColumns(path.to_owned()));
+            }
             let is_same = |bytes: &[u8]| super::commit::chunk_hash(bytes) == mark.hash;
             let last = LastChunk {
                 from: mark.from,
