@@ -113,7 +113,7 @@ fn filtered_records_are_counted_once_when_the_input_is_read_again() {
 fn stopped_with_one_behind(server: &Server) -> Case {
     let flow = FLOW.replace("times: 1, base: 1ms", "times: 9, base: 1m, cap: 1m");
     let case = Case::new(&server.base(), &flow).rows(100);
-    let run = case.start_run(&["--grace", "100ms"]);
+    let run = case.start_run(&["--grace", "2s"]);
     wait_until("the others are done", || {
         std::fs::read(case.path("out.jsonl")).is_ok_and(|bytes| line_ends(&bytes) == 99)
     });

@@ -89,7 +89,7 @@ fn hanging(api: &Api, case: &Case, grace: &str) -> (Running, u64) {
 fn work_that_outlasts_the_grace_is_pending_and_done_by_the_next_run() {
     let api = api();
     let case = Case::new(&api.base_url(), FLOW).rows(ROWS);
-    let (run, asked) = hanging(&api, &case, "500ms");
+    let (run, asked) = hanging(&api, &case, "2s");
     run.signal(Signal::INT);
     let at = Instant::now();
     let stopped = run.ends().exits(4);

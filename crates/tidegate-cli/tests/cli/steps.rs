@@ -174,7 +174,7 @@ fn otherwise_stands_in_for_a_step_that_fails_for_good() {
             (200, "{\"v\":1}".to_owned())
         }
     });
-    let steps = "\n  a: { api: 'GET /a/{{ id }}', otherwise: none }\n  b: { api: 'GET /b/{{ id }}', when: not a }";
+    let steps = "\n  a: { api: 'GET /a/{{ id }}', otherwise: none }\n  b: { api: 'GET /b/{{ id }}', when: a is none }";
     let row = "    id: id\n    a: a\n    b: b\n    why: steps.a.error | default('')";
     let case = Case::new(&server.base(), &flow(steps, row)).rows(2);
     let end = case.run(&[]).exits(0).says("otherwise");
