@@ -15,6 +15,16 @@ pub(crate) fn count(number: u64) -> String {
     text
 }
 
+/// `1 dead letter`, `2 dead letters`.
+pub(crate) fn letters(number: usize) -> String {
+    let noun = if number == 1 {
+        "dead letter"
+    } else {
+        "dead letters"
+    };
+    format!("{} {noun}", count(number as u64))
+}
+
 /// `7 h 19 m`, `3 m 05 s`, `12 s`, `2.1 s`.
 pub(crate) fn time(duration: Duration) -> String {
     let seconds = duration.as_secs();

@@ -129,6 +129,12 @@ impl OutFile {
         self.regular
     }
 
+    /// Whether what is written is compressed on its way.
+    #[must_use]
+    pub fn is_compressed(&self) -> bool {
+        self.gzip
+    }
+
     /// Bytes in the output at its last commit.
     #[must_use]
     #[expect(

@@ -27,6 +27,9 @@ pub enum InspectError {
     /// The condition fails for a dead letter.
     #[error("--where: {0}")]
     Where(EvalError),
+    /// The dead-letter file cannot be written.
+    #[error(transparent)]
+    DeadFile(#[from] output::OpenError),
     /// There is no run to look at.
     #[error("this flow has not been run yet")]
     NeverRun,
@@ -40,6 +43,8 @@ pub struct Inspector {
     state: FlowState,
     lock: std::path::PathBuf,
     database: std::path::PathBuf,
+    /// The dead-letter file, if this journal writes one.
+    dead_file: Option<std::path::PathBuf>,
 }
 
 impl Inspector {
@@ -55,11 +60,13 @@ impl Inspector {
         let connection = tidegate_sql::open(&place.database, Access::ReadOnly)?;
         let (journal, state) =
             Journal::peek(&connection, &plan.name)?.ok_or(InspectError::NeverRun)?;
+        let dead_file = plan.dead_letter.as_ref().filter(|_| state.dead_file);
         Ok(Inspector {
             connection,
             journal,
             state,
             lock: place.lock,
+            dead_file: dead_file.map(|dead| dead.path.clone()),
             database: place.database,
         })
     }
@@ -128,6 +135,9 @@ impl Inspector {
         let ids = self.matching(condition)?;
         let (mut connection, _lease) = self.for_writing()?;
         self.journal.drop_dead(&mut connection, &ids)?;
+        if let Some(path) = &self.dead_file {
+            output::render_dead_file(path, &connection, &self.journal)?;
+        }
         Ok(ids.len())
     }
 

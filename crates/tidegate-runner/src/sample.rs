@@ -11,7 +11,10 @@ use crate::{
 };
 use std::{
     fmt::Write,
-    sync::{Arc, atomic::{AtomicBool, AtomicUsize}},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize},
+    },
 };
 use tidegate::stream::Drain;
 

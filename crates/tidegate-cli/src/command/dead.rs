@@ -7,7 +7,7 @@ use crate::{
 };
 use std::sync::Arc;
 use tidegate_runner::{
-    engine::{Options, Which},
+    engine::{self, Options, Which},
     expr::Expr,
     inspect::{InspectError, Inspector},
     plan::Plan,
@@ -21,10 +21,7 @@ pub(super) fn dead(args: &Dead) -> u8 {
                 .inspector
                 .drop_dead(opened.condition.as_ref())
                 .map_err(shown)?;
-            out::say(format!(
-                "dropped {} dead letters",
-                words::count(dropped as u64)
-            ));
+            out::say(format!("dropped {}", words::letters(dropped)));
             Ok(OK)
         }),
         Dead::Retry(args) => open(&args.letters).and_then(|opened| retry(args, opened)),
@@ -79,14 +76,15 @@ fn list(opened: &Opened) -> Result<u8, u8> {
 }
 
 fn retry(args: &Retry, opened: Opened) -> Result<u8, u8> {
+    if !engine::can_retry(&opened.plan) {
+        out::error(engine::RunError::OutOfOrder);
+        return Err(USAGE);
+    }
     let marked = opened
         .inspector
         .mark_for_retry(opened.condition.as_ref())
         .map_err(shown)?;
-    out::say(format!(
-        "{} dead letters are tried again",
-        words::count(marked as u64)
-    ));
+    out::say(format!("trying {} again", words::letters(marked)));
     let options = Options {
         limit: args.how.limit,
         state: args.letters.which.state.clone(),

@@ -1,7 +1,7 @@
 //! From an answer to its class and its value.
 
 use crate::{
-    expr::json,
+    expr::{Globals, json},
     plan::{AsBody, Classify, Match},
 };
 use minijinja::{
@@ -118,14 +118,17 @@ fn begins_like_json(body: &[u8]) -> bool {
     )
 }
 
-/// The head of a body, for people.
-pub(super) fn head(body: &[u8]) -> Option<String> {
-    let cut = &body[..body.len().min(HEAD)];
-    (!cut.is_empty()).then(|| {
-        String::from_utf8_lossy(cut)
-            .trim_end_matches('\u{fffd}')
-            .to_owned()
-    })
+/// The head of a body, for people. Secrets are hidden before it is cut, so that none is cut in two.
+pub(super) fn head(body: &[u8], globals: &Globals) -> Option<String> {
+    let some = &body[..body.len().min(2 * HEAD)];
+    let text = String::from_utf8_lossy(some);
+    let shown = globals.redact(text.trim_end_matches('\u{fffd}'));
+    let end = shown
+        .char_indices()
+        .map(|(start, c)| start + c.len_utf8())
+        .take_while(|end| *end <= HEAD)
+        .last()?;
+    Some(shown[..end].to_owned())
 }
 
 /// The headers as an object with lower-case names, read when asked.

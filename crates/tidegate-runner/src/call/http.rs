@@ -3,14 +3,50 @@
 use super::{
     answer::{self, Judged},
     outcome::{Answered, Death, Failed, Unfinished},
-    record::{Work, Working},
+    record::{Flight, Work, Working},
     request::build,
 };
 use crate::expr::Scope;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 use tidegate::policy::{CallError, Class, Classify, Op, Quota, Sent, StopReason, Verdict};
 use tidegate_http::{Answer, HttpError};
 use tokio::time::{Instant, timeout};
+
+/// Counts a call that must neither be dropped in the middle nor repeated, from its first attempt to its end.
+struct Unsafe<'c> {
+    counters: Option<[&'c AtomicUsize; 2]>,
+    counted: AtomicBool,
+}
+
+impl<'c> Unsafe<'c> {
+    fn new(working: &'c Working<'_>, flight: &'c Flight, idempotent: bool) -> Unsafe<'c> {
+        let counters = (!idempotent).then_some([&working.open_unsafe, &flight.open_unsafe]);
+        Unsafe {
+            counters,
+            counted: AtomicBool::new(false),
+        }
+    }
+
+    fn sent(&self) {
+        if let Some(counters) = self.counters
+            && !self.counted.swap(true, Relaxed)
+        {
+            for counter in counters {
+                counter.fetch_add(1, Relaxed);
+            }
+        }
+    }
+}
+
+impl Drop for Unsafe<'_> {
+    fn drop(&mut self) {
+        if let (Some(counters), true) = (self.counters, self.counted.load(Relaxed)) {
+            for counter in counters {
+                counter.fetch_sub(1, Relaxed);
+            }
+        }
+    }
+}
 
 /// Why one attempt brought nothing.
 #[derive(Debug)]
@@ -21,6 +57,8 @@ enum Missed {
     Transport(HttpError),
     /// The record's own time, `records.deadline`, is used up.
     RecordDeadline,
+    /// The record or the step has failed while this call waited for its turn: it was not sent.
+    Pointless,
     /// `classify: stop` matched.
     Stop(Box<Answer>),
 }
@@ -31,6 +69,7 @@ impl Classify for Missed {
             Missed::Answered(_, verdict) => *verdict,
             Missed::Transport(error) => error.verdict(),
             // Says nothing about the service, and another attempt has no time either.
+            Missed::Pointless => Verdict::cancelled().sent(Sent::No),
             Missed::RecordDeadline => Verdict::cancelled().sent(Sent::Maybe),
             Missed::Stop(_) => Verdict {
                 class: Class::Fatal,
@@ -49,6 +88,7 @@ impl Classify for Missed {
 pub(super) async fn call(
     work: &Work,
     working: &Working<'_>,
+    flight: &Flight,
     index: usize,
     scope: &Scope,
     item: Option<usize>,
@@ -75,15 +115,26 @@ pub(super) async fn call(
         None => op,
     };
     let attempts = AtomicU32::new(0);
+    let unsafe_call = Unsafe::new(working, flight, step.idempotent);
     let outcome = {
         let attempts = &attempts;
+        let unsafe_call = &unsafe_call;
         let request = &request;
         service
             .policy
             .call(op, move |attempt| {
-                attempts.store(attempt.number, Relaxed);
-                working.sent.store(true, Relaxed);
-                async move {
+                let is_first = attempts.swap(attempt.number, Relaxed) == 0;
+                let pointless =
+                    is_first && (working.failed.load(Relaxed) || flight.failed.load(Relaxed));
+                if !pointless {
+                    working.sent.store(true, Relaxed);
+                    unsafe_call.sent();
+                }
+                // Boxed: what it holds while it waits for the answer is large, and the steps of a record are moved.
+                Box::pin(async move {
+                    if pointless {
+                        return Err(Missed::Pointless);
+                    }
                     let sending = service.client.send_again(request);
                     let sent = match working.clock.start(attempt.started) {
                         None => sending.await,
@@ -107,10 +158,11 @@ pub(super) async fn call(
                             Err(Missed::Answered(Box::new(answer), verdict))
                         }
                     }
-                }
+                })
             })
             .await
     };
+    drop(unsafe_call);
     let attempts = attempts.into_inner();
     match outcome {
         Ok(answer) => {
@@ -120,7 +172,7 @@ pub(super) async fn call(
                     cause,
                     status: Some(answer.status.as_u16()),
                     attempts,
-                    body: answer::head(&answer.body),
+                    body: answer::head(&answer.body, &work.globals),
                     ..Death::default()
                 }))
             })?;
@@ -140,8 +192,7 @@ fn failed(work: &Work, index: usize, attempts: u32, error: CallError<Missed>) ->
     let step = &work.plan.steps[index];
     let (cause, status, body, maybe) = match &error.last {
         Some(Missed::Stop(answer)) => {
-            let body =
-                answer::head(&answer.body).map(|body| work.globals.redact(&body).into_owned());
+            let body = answer::head(&answer.body, &work.globals);
             return Failed::Unfinished(Unfinished::Told {
                 step: index,
                 status: Some(answer.status.as_u16()),
@@ -166,7 +217,7 @@ fn failed(work: &Work, index: usize, attempts: u32, error: CallError<Missed>) ->
             (
                 cause,
                 Some(status.as_u16()),
-                answer::head(&answer.body),
+                answer::head(&answer.body, &work.globals),
                 maybe,
             )
         }
@@ -180,9 +231,8 @@ fn failed(work: &Work, index: usize, attempts: u32, error: CallError<Missed>) ->
             let cause = "its requests took longer than `records.deadline`";
             (cause.to_owned(), None, None, true)
         }
-        None => (String::new(), None, None, false),
+        Some(Missed::Pointless) | None => (String::new(), None, None, false),
     };
-    let body = body.map(|body| work.globals.redact(&body).into_owned());
     let timed_out = error
         .attempts
         .last()
@@ -201,20 +251,11 @@ fn failed(work: &Work, index: usize, attempts: u32, error: CallError<Missed>) ->
             });
         }
         StopReason::ServerSaidNo { retry_at } => {
-            let wait = retry_at.saturating_duration_since(Instant::now());
-            let asks = format!(
-                "the server asks to wait {} s, longer than `patience`",
-                wait.as_secs()
-            );
-            if error.attempts.is_empty() {
-                // The whole service pauses: nothing was sent for this record.
-                return Failed::Unfinished(Unfinished::GaveUp {
-                    service: step.service,
-                    down_for: wait,
-                    last: asks,
-                });
-            }
-            format!("{cause}; {asks}")
+            // A quota that opens only after `patience` is nobody's verdict on this record.
+            return Failed::Unfinished(Unfinished::AskedToWait {
+                service: step.service,
+                wait: retry_at.saturating_duration_since(Instant::now()),
+            });
         }
         StopReason::Cancelled if matches!(error.last, Some(Missed::RecordDeadline)) => cause,
         StopReason::Cancelled | StopReason::Full { .. } => {

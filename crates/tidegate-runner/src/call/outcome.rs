@@ -15,6 +15,8 @@ pub(crate) struct Worked {
     pub(crate) otherwise: u64,
     /// Bit per step: `when` left it out.
     pub(crate) skipped: u64,
+    /// Deaths of steps for which `otherwise` stood in.
+    pub(crate) refused: Vec<Death>,
 }
 
 /// The end of a record.
@@ -54,6 +56,8 @@ pub(crate) enum Unfinished {
         down_for: Duration,
         last: String,
     },
+    /// The service asks to wait longer than its patience: its quota is spent.
+    AskedToWait { service: usize, wait: Duration },
     /// `classify: stop` matched.
     Told {
         step: usize,

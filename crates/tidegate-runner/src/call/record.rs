@@ -9,11 +9,11 @@ use super::{
 use crate::{
     expr::{EvalError, Globals, Scope, StepValue},
     output::Shape,
-    plan::{Plan, StepPlan},
+    plan::{EachPlan, Plan, StepPlan},
     record::Record,
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use minijinja::Value;
+use minijinja::{Value, value::ValueKind};
 use std::{
     sync::{
         Arc,
@@ -74,6 +74,10 @@ pub(super) struct Working<'r> {
     pub(super) record: &'r Record,
     /// A request has left for it.
     pub(super) sent: AtomicBool,
+    /// It will not succeed: no first attempt leaves any more.
+    pub(super) failed: AtomicBool,
+    /// Calls that were sent, have not ended, and must neither be dropped in the middle nor repeated.
+    pub(super) open_unsafe: AtomicUsize,
     pub(super) clock: Clock,
 }
 
@@ -82,6 +86,8 @@ impl<'r> Working<'r> {
         Working {
             record,
             sent: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+            open_unsafe: AtomicUsize::new(0),
             clock: Clock::new(deadline),
         }
     }
@@ -94,9 +100,10 @@ impl<'r> Working<'r> {
 pub(crate) async fn work_on(work: Arc<Work>, record: Box<Record>) -> Worked {
     work.begun.fetch_add(1, Relaxed);
     let mut marks = Marks::default();
+    let mut refused = Vec::new();
     let working = Working::new(&record, work.plan.records.deadline);
     let end = {
-        let steps = run_steps(&work, &working, &mut marks);
+        let steps = run_steps(&work, &working, &mut marks, &mut refused);
         // A record waits for its first token as long as the run goes on; once it stops, what has not left will not leave.
         work.drain
             .unless_drained(|| working.sent.load(Relaxed), steps)
@@ -109,6 +116,7 @@ pub(crate) async fn work_on(work: Arc<Work>, record: Box<Record>) -> Worked {
         ok: marks.ok,
         otherwise: marks.otherwise,
         skipped: marks.skipped,
+        refused,
     }
 }
 
@@ -121,7 +129,12 @@ struct Marks {
     skipped: u64,
 }
 
-async fn run_steps(work: &Work, working: &Working<'_>, marks: &mut Marks) -> End {
+async fn run_steps(
+    work: &Work,
+    working: &Working<'_>,
+    marks: &mut Marks,
+    refused: &mut Vec<Death>,
+) -> End {
     let scope = Scope::new(&work.globals, working.record.value.clone());
     let steps = &work.plan.steps;
     let mut running = FuturesUnordered::new();
@@ -136,7 +149,8 @@ async fn run_steps(work: &Work, working: &Working<'_>, marks: &mut Marks) -> End
                     running.push(run_step(work, working, index, &scope));
                 }
             }
-        } else if !unfinished_business(steps, started & !marks.ended) {
+        } else if working.open_unsafe.load(Relaxed) == 0 {
+            // What waits for its turn is dropped; what was sent and must not be repeated was waited for.
             break;
         }
         let Some((index, stepped)) = running.next().await else {
@@ -149,8 +163,14 @@ async fn run_steps(work: &Work, working: &Working<'_>, marks: &mut Marks) -> End
         match stepped {
             Ok(Stepped::Answered) => marks.ok |= bit(index),
             Ok(Stepped::Skipped) => marks.skipped |= bit(index),
-            Ok(Stepped::Otherwise) => marks.otherwise |= bit(index),
-            Err(failed) => failure = failure.or(Some(failed)),
+            Ok(Stepped::Otherwise(death)) => {
+                marks.otherwise |= bit(index);
+                refused.push(*death);
+            }
+            Err(failed) => {
+                working.failed.store(true, Relaxed);
+                failure = failure.or(Some(failed));
+            }
         }
     }
     match failure {
@@ -171,18 +191,10 @@ fn bit(index: usize) -> u64 {
     1 << index
 }
 
-/// Whether a step is under way that must not be dropped in the middle, although the record has failed.
-fn unfinished_business(steps: &[StepPlan], running: u64) -> bool {
-    steps
-        .iter()
-        .enumerate()
-        .any(|(index, step)| running & bit(index) != 0 && !step.idempotent)
-}
-
 enum Stepped {
     Answered,
     Skipped,
-    Otherwise,
+    Otherwise(Box<Death>),
 }
 
 async fn run_step(
@@ -239,10 +251,10 @@ fn instead(
             status: death.status,
             headers: Value::from(()),
             attempts: death.attempts,
-            error: Some(death.cause),
+            error: Some(scope.globals().redact(&death.cause).into_owned()),
         },
     );
-    Ok(Stepped::Otherwise)
+    Ok(Stepped::Otherwise(death))
 }
 
 fn skipped(step: &StepPlan, scope: &Scope) -> Result<bool, EvalError> {
@@ -270,6 +282,15 @@ fn template_fault(index: usize, error: &EvalError) -> Failed {
     }))
 }
 
+/// The calls of one step.
+#[derive(Debug, Default)]
+pub(super) struct Flight {
+    /// One has failed: no first attempt of another one leaves any more.
+    pub(super) failed: AtomicBool,
+    /// As `open_unsafe` of the record.
+    pub(super) open_unsafe: AtomicUsize,
+}
+
 /// The step's call, or its calls over a list.
 async fn answers(
     work: &Work,
@@ -278,53 +299,33 @@ async fn answers(
     scope: &Scope,
 ) -> Result<Answered, Failed> {
     let step = &work.plan.steps[index];
+    let flight = Flight::default();
     let Some(each) = &step.each else {
-        return call(work, working, index, scope, None).await;
+        return call(work, working, &flight, index, scope, None).await;
     };
-    let dead = |cause: String| {
-        Failed::Dead(Box::new(Death {
-            step: Some(index),
-            cause,
-            template: true,
-            ..Death::default()
-        }))
-    };
-    let list = each
-        .over
-        .eval(scope)
-        .map_err(|error| template_fault(index, &error))?;
-    let length = list
-        .len()
-        .filter(|_| list.kind() == minijinja::value::ValueKind::Seq);
-    let length =
-        length.ok_or_else(|| dead(format!("`each: {}` is not a list", each.over.source())))?;
-    if length > each.max {
-        return Err(dead(format!(
-            "`each: {}` has {length} items, more than {}",
-            each.over.source(),
-            each.max
-        )));
-    }
-    let mut items = list
-        .try_iter()
-        .map_err(|error| dead(error.to_string()))?
-        .enumerate();
-    let mut bodies = vec![Value::from(()); length];
+    let items = items(each, index, scope)?;
+    let mut bodies = vec![Value::from(()); items.len()];
+    let mut items = items.into_iter().enumerate();
     let mut attempts = 0;
+    let mut failure = None;
     // No more at once than the service takes: the rest would only wait in its queue.
     let at_once = work.plan.services[step.service].in_flight;
     let mut running = FuturesUnordered::new();
     loop {
-        while running.len() < at_once
+        let goes_on = failure.is_none() && !working.failed.load(Relaxed);
+        while goes_on
+            && running.len() < at_once
             && let Some((position, item)) = items.next()
         {
             let scope = scope.with_item(item, position);
+            let flight = &flight;
             running.push(async move {
-                (
-                    position,
-                    call(work, working, index, &scope, Some(position)).await,
-                )
+                let answered = call(work, working, flight, index, &scope, Some(position)).await;
+                (position, answered)
             });
+        }
+        if !goes_on && flight.open_unsafe.load(Relaxed) == 0 {
+            break;
         }
         let Some((position, answered)) = running.next().await else {
             break;
@@ -335,19 +336,56 @@ async fn answers(
                 bodies[position] = answered.body;
             }
             Err(Failed::Dead(death)) if each.keep_errors && !death.template => {
-                attempts += death.attempts
+                attempts += death.attempts;
             }
-            Err(Failed::Dead(mut death)) => {
-                death.cause = format!("item {position}: {}", death.cause);
-                return Err(Failed::Dead(death));
+            Err(mut failed) => {
+                flight.failed.store(true, Relaxed);
+                if let Failed::Dead(death) = &mut failed {
+                    death.cause = format!("item {position}: {}", death.cause);
+                }
+                failure = failure.or(Some(failed));
             }
-            Err(failed) => return Err(failed),
         }
     }
-    Ok(Answered {
-        body: Value::from(bodies),
-        status: None,
-        headers: Value::from(()),
-        attempts,
-    })
+    match failure {
+        Some(failed) => Err(failed),
+        // The record has failed elsewhere, and that is what counts.
+        None if working.failed.load(Relaxed) => Err(Failed::Unfinished(Unfinished::Drained)),
+        None => Ok(Answered {
+            body: Value::from(bodies),
+            status: None,
+            headers: Value::from(()),
+            attempts,
+        }),
+    }
+}
+
+/// The items of an `each`.
+fn items(each: &EachPlan, index: usize, scope: &Scope) -> Result<Vec<Value>, Failed> {
+    let dead = |cause: String| {
+        Failed::Dead(Box::new(Death {
+            step: Some(index),
+            cause,
+            template: true,
+            ..Death::default()
+        }))
+    };
+    let source = each.over.source();
+    let list = each
+        .over
+        .eval(scope)
+        .map_err(|error| template_fault(index, &error))?;
+    if list.kind() != ValueKind::Seq {
+        return Err(dead(format!("`each: {source}` is not a list")));
+    }
+    match list.len() {
+        Some(length) if length > each.max => Err(dead(format!(
+            "`each: {source}` has {length} items, more than {}",
+            each.max
+        ))),
+        _ => Ok(list
+            .try_iter()
+            .map_err(|error| dead(error.to_string()))?
+            .collect()),
+    }
 }

@@ -3,7 +3,7 @@
 use super::{
     idempotency,
     record::{Work, Working},
-    service::header_value,
+    service::{header_value, plain_headers},
 };
 use crate::{
     expr::{EvalError, Scope, encode_query},
@@ -58,7 +58,13 @@ pub(super) fn build(
         }
     }
     let uri = service.uri(plan, target.render(scope).map_err(shown)?, &pairs)?;
-    let mut all = service.headers.clone();
+    // The service's own headers hold its credentials: they go to its own origin only.
+    let is_own = service.is_own(&uri);
+    let mut all = if is_own {
+        service.headers.clone()
+    } else {
+        plain_headers()
+    };
     match body {
         BodyPlan::Json(_) => all.insert(
             header::CONTENT_TYPE,
@@ -81,7 +87,8 @@ pub(super) fn build(
             HeaderValue::try_from(key).expect("hexadecimal digits can stand in a header"),
         );
     }
-    let varying = service.varying.iter().map(|index| &plan.headers[*index]);
+    let varying = service.varying.iter().filter(|_| is_own);
+    let varying = varying.map(|index| &plan.headers[*index]);
     let mut with_request = None;
     for (name, text) in varying.chain(headers) {
         let scope = if text.mentions().reserved.contains("request") {

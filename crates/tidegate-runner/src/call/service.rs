@@ -101,9 +101,7 @@ impl Service {
             name: name(),
             source,
         })?;
-        let mut headers = HeaderMap::new();
-        headers.insert(header::USER_AGENT, USER_AGENT);
-        headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+        let mut headers = plain_headers();
         let nobody = Scope::new(globals, Value::UNDEFINED);
         let mut varying = Vec::new();
         for (index, (header, text)) in plan.headers.iter().enumerate() {
@@ -133,6 +131,13 @@ impl Service {
             headers,
             varying,
             base,
+        })
+    }
+
+    /// Whether a URL is the service's own: of the same origin as `base`, or any where there is no `base`.
+    pub(super) fn is_own(&self, uri: &Uri) -> bool {
+        self.base.as_ref().is_none_or(|(scheme, authority, _)| {
+            uri.scheme() == Some(scheme) && uri.authority() == Some(authority)
         })
     }
 
@@ -175,14 +180,23 @@ impl Service {
             .host()
             .filter(|_| matches!(uri.scheme_str(), Some("http" | "https")));
         let host = host.ok_or("the target is not an http or https URL")?;
-        let own = self.base.as_ref().is_some_and(|(scheme, authority, _)| {
-            uri.scheme() == Some(scheme) && uri.authority().is_some_and(|other| other == authority)
-        });
+        let own = self.base.is_some() && self.is_own(uri);
+        // What leaves over TLS must not be led away from it.
+        let secure_base = self
+            .base
+            .as_ref()
+            .is_some_and(|(scheme, ..)| scheme == "https");
+        let led_away = secure_base && uri.scheme_str() != Some("https");
         let listed = |entry: &String| {
             entry.eq_ignore_ascii_case(host) || (entry == "public" && is_public_name(host))
         };
-        if own || plan.allow.iter().any(listed) {
+        if own || (plan.allow.iter().any(listed) && !led_away) {
             return Ok(());
+        }
+        if led_away {
+            return Err(format!(
+                "`{host}` is to be asked without TLS, but `base` is https"
+            ));
         }
         Err(format!(
             "the host `{host}` is neither that of `base` nor in `allow` of service `{}`",
@@ -234,4 +248,12 @@ fn append_query(target: &mut String, query: &str) {
 
 pub(super) fn header_value(text: String) -> Result<HeaderValue, EvalError> {
     HeaderValue::try_from(text).map_err(|_| EvalError::new("the value cannot stand in a header"))
+}
+
+/// Headers that any host may see.
+pub(super) fn plain_headers() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::USER_AGENT, USER_AGENT);
+    headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+    headers
 }

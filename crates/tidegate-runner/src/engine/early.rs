@@ -9,6 +9,8 @@ use crate::call::Death;
 const REFUSED: usize = 20;
 /// Records in a row whose request is wrong, with no success since the start.
 const WRONG: usize = 100;
+/// Records held back at once, whatever their causes.
+const HELD: usize = 256;
 /// Streaks at once. Causes that name the record's own value are as many as the records, and no common cause.
 const STREAKS: usize = 32;
 
@@ -36,12 +38,15 @@ struct Streak<T> {
     step: Option<usize>,
     cause: Cause,
     held: Vec<T>,
+    /// Records of the streak that went on all the same, with the value of `otherwise`.
+    gone_on: usize,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Cause {
     Status(u16),
-    Template(String),
+    /// A fault of a template, or of the way to the service, in the same words.
+    Same(String),
 }
 
 impl<T> EarlyStop<T> {
@@ -76,54 +81,59 @@ impl<T> EarlyStop<T> {
         step_name: impl Fn(usize) -> String,
     ) -> Fate<T> {
         let (cause, enough) = match (death.template, death.status) {
-            (true, _) => (Cause::Template(death.cause.clone()), REFUSED),
-            (false, Some(status @ (401 | 402 | 403 | 407))) => (Cause::Status(status), REFUSED),
+            (true, _) => (Cause::Same(death.cause.clone()), REFUSED),
+            // A request that may have been carried out must not go back to not done.
+            (false, None) if !death.maybe_done => (Cause::Same(death.cause.clone()), REFUSED),
+            (false, Some(status)) if is_refusal(status) => (Cause::Status(status), REFUSED),
             (false, Some(status @ (400 | 404 | 405 | 422))) if !self.has_succeeded(death.step) => {
                 (Cause::Status(status), WRONG)
             }
             _ => return Fate::Dead(held),
         };
-        let same = |streak: &Streak<T>| streak.step == death.step && streak.cause == cause;
-        let index = match self.streaks.iter().position(same) {
-            Some(index) => index,
-            None if self.streaks.len() == STREAKS => return Fate::Dead(held),
-            None => {
-                self.streaks.push(Streak {
-                    step: death.step,
-                    cause,
-                    held: Vec::new(),
-                });
-                self.streaks.len() - 1
-            }
-        };
-        let streak = &mut self.streaks[index];
-        streak.held.push(held);
-        let count = streak.held.len();
-        if count < enough {
-            return Fate::Held;
+        if self.held() >= HELD {
+            return Fate::Dead(held);
         }
-        let place = death.step.map_or("the row".to_owned(), |step| {
-            format!("step `{}`", step_name(step))
-        });
-        let why = match (&streak.cause, death.status) {
-            (Cause::Status(401 | 407), _) => "; are the credentials still good?",
-            (Cause::Status(402), _) => "; is the account paid up?",
-            (Cause::Status(403), _) => "; may these credentials do that?",
-            (Cause::Status(_), _) => "; is the path right?",
-            (Cause::Template(_), _) => "",
+        let Some(streak) = self.streak(death.step, cause) else {
+            return Fate::Dead(held);
         };
-        let said = death
-            .body
-            .as_deref()
-            .map(|body| format!("\n  it said: {}", body.trim_end()))
-            .unwrap_or_default();
-        Fate::Stop(format!(
-            "{place} fails for every record ({}, {count} in a row){why}{said}",
-            death.cause
-        ))
+        streak.held.push(held);
+        match streak.message(enough, death, step_name) {
+            Some(message) => Fate::Stop(message),
+            None => Fate::Held,
+        }
     }
 
-    /// Ends the undecided: the input is at its end, so they are dead.
+    /// A step was refused, and the record went on with the value of `otherwise`: gives the message if the run is to stop.
+    pub(crate) fn gone_on(
+        &mut self,
+        death: &Death,
+        step_name: impl Fn(usize) -> String,
+    ) -> Option<String> {
+        let status = death.status.filter(|status| is_refusal(*status))?;
+        let streak = self.streak(death.step, Cause::Status(status))?;
+        streak.gone_on += 1;
+        streak.message(REFUSED, death, step_name)
+    }
+
+    fn streak(&mut self, step: Option<usize>, cause: Cause) -> Option<&mut Streak<T>> {
+        let same = |streak: &Streak<T>| streak.step == step && streak.cause == cause;
+        match self.streaks.iter().position(same) {
+            Some(index) => self.streaks.get_mut(index),
+            None if self.streaks.len() == STREAKS => None,
+            None => {
+                let streak = Streak {
+                    step,
+                    cause,
+                    held: Vec::new(),
+                    gone_on: 0,
+                };
+                self.streaks.push(streak);
+                self.streaks.last_mut()
+            }
+        }
+    }
+
+    /// Ends the undecided: they are dead after all.
     pub(crate) fn release(&mut self) -> Vec<T> {
         std::mem::take(&mut self.streaks)
             .into_iter()
@@ -138,6 +148,45 @@ impl<T> EarlyStop<T> {
 
     fn has_succeeded(&self, step: Option<usize>) -> bool {
         step.is_some_and(|step| self.succeeded & (1 << step) != 0)
+    }
+}
+
+/// The caller is refused, not the record.
+fn is_refusal(status: u16) -> bool {
+    matches!(status, 401 | 402 | 403 | 407)
+}
+
+impl<T> Streak<T> {
+    /// Why the run is to stop, once the streak is long enough.
+    fn message(
+        &self,
+        enough: usize,
+        death: &Death,
+        step_name: impl Fn(usize) -> String,
+    ) -> Option<String> {
+        let count = self.held.len() + self.gone_on;
+        if count < enough {
+            return None;
+        }
+        let place = death.step.map_or("the row".to_owned(), |step| {
+            format!("step `{}`", step_name(step))
+        });
+        let why = match self.cause {
+            Cause::Status(401 | 407) => "; are the credentials still good?",
+            Cause::Status(402) => "; is the account paid up?",
+            Cause::Status(403) => "; may these credentials do that?",
+            Cause::Status(_) => "; is the path right?",
+            Cause::Same(_) => "",
+        };
+        let said = death
+            .body
+            .as_deref()
+            .map(|body| format!("\n  it said: {}", body.trim_end()))
+            .unwrap_or_default();
+        Some(format!(
+            "{place} fails for every record ({}, {count} in a row){why}{said}",
+            death.cause
+        ))
     }
 }
 
@@ -211,6 +260,51 @@ mod tests {
             drop(early.death(&death, record, |_| String::new()));
         }
         assert_eq!(early.held(), STREAKS);
+    }
+
+    #[test]
+    fn refusals_that_otherwise_covers_up_stop_the_run_too() {
+        let mut early = EarlyStop::<u32>::new();
+        let mut last = None;
+        for _ in 0..20 {
+            assert_eq!(last, None);
+            last = early.gone_on(&death(401), |_| "user".to_owned());
+        }
+        assert!(last.is_some_and(|why| why.contains("20 in a row")));
+        assert_eq!(early.gone_on(&death(404), |_| "user".to_owned()), None);
+    }
+
+    #[test]
+    fn a_way_that_is_closed_to_all_stops_the_run_but_a_request_that_may_be_done_stays_dead() {
+        let fault = |maybe_done| Death {
+            step: Some(0),
+            cause: "certificate not trusted".to_owned(),
+            maybe_done,
+            ..Death::default()
+        };
+        let mut early = EarlyStop::new();
+        let mut fate = Fate::Held;
+        for record in 0..20 {
+            fate = early.death(&fault(false), record, |_| "user".to_owned());
+        }
+        assert!(matches!(fate, Fate::Stop(_)));
+        let fate = early.death(&fault(true), 0, |_| "user".to_owned());
+        assert!(matches!(fate, Fate::Dead(0)));
+    }
+
+    #[test]
+    fn no_more_are_held_than_the_bound() {
+        let mut early = EarlyStop::new();
+        for record in 0..HELD as u32 + 10 {
+            let cause = format!("fault {}", record % 16);
+            let death = Death {
+                cause,
+                template: true,
+                ..Death::default()
+            };
+            early.death(&death, record, |_| String::new());
+        }
+        assert!(early.held() <= HELD);
     }
 
     #[test]

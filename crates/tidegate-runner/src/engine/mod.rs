@@ -13,7 +13,7 @@ mod setup;
 mod take;
 
 pub use live::{Live, ServiceLive, ServiceStatus, Status};
-pub use setup::{Options, Which};
+pub use setup::{Options, Which, can_retry};
 
 use crate::{plan::Plan, report::Report};
 use std::sync::Arc;
@@ -45,6 +45,12 @@ pub enum RunError {
         /// The input itself is at fault, not the machine.
         is_input: bool,
     },
+    /// A dead letter cannot be put back into its place.
+    #[error(
+        "`order: input` keeps the order of a file, and a dead letter that is tried again would come at its end; \
+         leave `order` out, or write to a table"
+    )]
+    OutOfOrder,
     /// More steps than a run can keep apart.
     #[error("a flow has at most 64 steps, this one has {0}")]
     TooManySteps(usize),
@@ -76,7 +82,7 @@ impl RunError {
             | RunError::Service(_)
             | RunError::Journal(_)
             | RunError::Sql(_) => 2,
-            RunError::Reading { .. } | RunError::TooManySteps(_) => 2,
+            RunError::Reading { .. } | RunError::TooManySteps(_) | RunError::OutOfOrder => 2,
         }
     }
 }

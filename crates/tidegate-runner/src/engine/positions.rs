@@ -50,27 +50,32 @@ impl<T> Positions<T> {
     }
 
     /// The first open position.
-    pub(super) fn first_open(&self) -> Option<u64> {
+    fn first_open(&self) -> Option<u64> {
         self.open.first_key_value().map(|(first, _)| *first)
     }
 
-    /// An outcome: gives those that are final now, in their order.
-    pub(super) fn outcome(&mut self, position: u64, outcome: T, out: &mut Vec<T>) {
-        if self.order == Order::Any {
-            self.settle(position);
-            return out.push(outcome);
+    /// An outcome: given back, its position settled, if it is final now. Else [`Positions::next_final`] gives it when the
+    /// positions before it are settled.
+    pub(super) fn outcome(&mut self, position: u64, outcome: T) -> Option<T> {
+        if self.order == Order::Input && self.first_open() != Some(position) {
+            self.early.insert(position, outcome);
+            return None;
         }
-        self.early.insert(position, outcome);
-        while let Some(first) = self.first_open()
-            && let Some(outcome) = self.early.remove(&first)
-        {
-            self.settle(first);
-            out.push(outcome);
-        }
+        self.settle(position);
+        Some(outcome)
+    }
+
+    /// An outcome whose turn has come. Each is settled when it is given, not before: a commit in between must not count
+    /// as settled what is not in it.
+    pub(super) fn next_final(&mut self) -> Option<T> {
+        let first = self.first_open()?;
+        let outcome = self.early.remove(&first)?;
+        self.settle(first);
+        Some(outcome)
     }
 
     /// A position that needs no commit of its own, or whose outcome is in the next one.
-    pub(super) fn settle(&mut self, position: u64) {
+    fn settle(&mut self, position: u64) {
         self.open.remove(&position);
         self.settled.insert(position);
     }
@@ -102,37 +107,43 @@ mod tests {
         positions
     }
 
+    fn settled(positions: &Positions<u64>) -> u64 {
+        let (settled, _) = positions.progress();
+        Settled::from_bytes(&settled).expect("own bytes").count()
+    }
+
     #[test]
     fn the_mark_stays_at_the_first_open_position() {
         let mut positions = three(Order::Any);
-        let mut out = Vec::new();
-        positions.outcome(1, 1, &mut out);
-        assert_eq!((positions.mark(), out.as_slice()), (at(0), [1].as_slice()));
-        positions.outcome(0, 0, &mut out);
+        assert_eq!(positions.outcome(1, 1), Some(1));
+        assert_eq!(positions.mark(), at(0));
+        assert_eq!(positions.outcome(0, 0), Some(0));
         assert_eq!(positions.mark(), at(20));
-        positions.outcome(2, 2, &mut out);
+        assert_eq!(positions.outcome(2, 2), Some(2));
         assert_eq!(positions.mark(), at(30));
     }
 
     #[test]
     fn outcomes_leave_in_the_order_of_the_input() {
         let mut positions = three(Order::Input);
-        let mut out = Vec::new();
-        positions.outcome(2, 2, &mut out);
-        positions.outcome(1, 1, &mut out);
-        assert!(out.is_empty());
-        assert_eq!(positions.mark(), at(0));
-        positions.outcome(0, 0, &mut out);
-        assert_eq!(out, [0, 1, 2]);
-        assert_eq!(positions.mark(), at(30));
+        assert_eq!(positions.outcome(2, 2), None);
+        assert_eq!(positions.outcome(1, 1), None);
+        assert_eq!((positions.next_final(), positions.mark()), (None, at(0)));
+        assert_eq!(positions.outcome(0, 0), Some(0));
+        assert_eq!(positions.next_final(), Some(1));
+        assert_eq!(positions.next_final(), Some(2));
+        assert_eq!((positions.next_final(), positions.mark()), (None, at(30)));
     }
 
     #[test]
-    fn an_outcome_that_waits_for_its_turn_is_not_settled() {
+    fn a_position_is_settled_when_its_outcome_is_given_and_not_before() {
         let mut positions = three(Order::Input);
-        positions.outcome(1, 1, &mut Vec::new());
-        let (settled, mark) = positions.progress();
-        assert_eq!(Settled::from_bytes(&settled).expect("own bytes").count(), 0);
-        assert_eq!(mark, at(0));
+        positions.outcome(1, 1);
+        positions.outcome(2, 2);
+        assert_eq!(settled(&positions), 0);
+        positions.outcome(0, 0);
+        assert_eq!(settled(&positions), 1);
+        positions.next_final();
+        assert_eq!((settled(&positions), positions.mark()), (2, at(20)));
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     call::{Death, Work, Worked},
     journal::{FlowState, Identity, Mark, Phase, Settled, SourceMark},
     output::{Dying, Ending, Row, RowRef, Writer},
-    record::{Bad, Batch, Fed, ReaderError, Record, tail_hash},
+    record::{Bad, Batch, Fed, Passed, ReaderError, Record, tail_hash},
     report::{Causes, Report, StepReport},
 };
 use std::{
@@ -37,8 +37,8 @@ const BATCH: Limits = Limits {
 pub(super) enum Final {
     Done(Row, RowRef),
     Dead(Box<Dying>),
-    /// Counted when it was read; here only to keep the order.
-    Passed,
+    /// Nothing to write; here to keep the order, and to be counted with its position.
+    Passed(Passed),
 }
 
 /// A death that may yet turn out to be everybody's.
@@ -46,6 +46,16 @@ pub(super) enum Final {
 pub(super) enum Suspect {
     Record(Box<Record>, Box<Death>),
     Line(Box<Bad>),
+}
+
+impl Suspect {
+    /// Bytes of the run's memory.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Suspect::Record(record, _) => record.weight(),
+            Suspect::Line(bad) => bad.weight(),
+        }
+    }
 }
 
 /// Why nothing new is taken any more.
@@ -78,7 +88,7 @@ pub(super) struct Engine {
     pub(super) keys: PerKey<Identity, Box<Record>>,
     /// Records whose turn has come because the one before them with the same key has ended.
     pub(super) ready: VecDeque<Box<Record>>,
-    pub(super) positions: Positions<(u64, Final)>,
+    pub(super) positions: Positions<Final>,
     pub(super) early: EarlyStop<Suspect>,
     pub(super) writer: Writer,
     pub(super) batch: Batcher<Final>,
@@ -106,7 +116,6 @@ pub(super) struct Engine {
     pub(super) steps: Vec<StepReport>,
     pub(super) causes: Causes,
     pub(super) holders: BTreeMap<String, u64>,
-    pub(super) scratch: Vec<(u64, Final)>,
 }
 
 impl Engine {
@@ -169,7 +178,6 @@ impl Engine {
             began: Instant::now(),
             causes: Causes::default(),
             holders: BTreeMap::new(),
-            scratch: Vec::new(),
         }
     }
 
@@ -249,9 +257,8 @@ impl Engine {
         }
         if self.stop.is_none() {
             // The input is at its end: what is held back is dead after all.
-            for suspect in self.early.release() {
-                self.bury(suspect);
-            }
+            let held = self.early.release();
+            self.bury_held(held);
         }
         if matches!(self.stop, Some(Stop::GaveUp(_))) && self.writer.failed {
             return true;

@@ -10,6 +10,7 @@ use crate::{
     record::{Bad, Passed, Record},
 };
 use std::{mem, sync::atomic::Ordering::Relaxed};
+use tidegate::policy::{Class, Health};
 use tokio::time::Instant;
 
 /// Records passed over, after which the mark is written down although nothing else is.
@@ -19,16 +20,15 @@ impl Engine {
     pub(super) fn pass(&mut self, position: u64, why: Passed) {
         self.live.skipped.fetch_add(1, Relaxed);
         if why == Passed::Filtered {
-            self.filtered += 1;
             self.live.filtered.fetch_add(1, Relaxed);
         }
-        self.passed += 1;
-        self.finalize(position, Final::Passed);
+        self.finalize(position, Final::Passed(why));
     }
 
     pub(super) fn bad(&mut self, bad: Box<Bad>) {
         self.taken += 1;
         self.taken_again += u64::from(bad.retry_of.is_some());
+        self.held_bytes += bad.weight();
         if !bad.template {
             return self.bury(Suspect::Line(bad));
         }
@@ -49,6 +49,7 @@ impl Engine {
             ok,
             otherwise,
             skipped,
+            refused,
         } = worked;
         self.ready.extend(self.keys.finish(&record.identity));
         for (index, step) in self.steps.iter_mut().enumerate() {
@@ -57,7 +58,16 @@ impl Engine {
             step.skipped += (skipped >> index) & 1;
         }
         let refuted = self.early.success(ok, matches!(end, End::Done(_)));
-        refuted.into_iter().for_each(|suspect| self.bury(suspect));
+        self.bury_held(refuted);
+        for death in refused {
+            let plan = self.work.plan.clone();
+            let stop = self
+                .early
+                .gone_on(&death, |step| plan.steps[step].name.clone());
+            if let (Some(why), true) = (stop, self.stop.is_none()) {
+                self.stop(Stop::GaveUp(why));
+            }
+        }
         match end {
             End::Done(row) => self.done(record, row),
             End::Dead(death) => self.suspect(&death.clone(), Suspect::Record(record, death)),
@@ -73,17 +83,26 @@ impl Engine {
             return;
         }
         let why = match why {
-            Unfinished::Drained => return,
+            // Only a stop gives up a record that nobody has judged.
+            Unfinished::Drained => "a call was refused by its own policy".to_owned(),
             Unfinished::GaveUp {
                 service,
                 down_for,
                 last,
             } => {
                 let name = &self.work.plan.services[service].name;
-                format!(
-                    "{name} was down for {} s, longer than its patience ({last})",
-                    down_for.as_secs()
-                )
+                let last = if last.is_empty() {
+                    self.outage(service)
+                } else {
+                    last
+                };
+                let seconds = down_for.as_secs();
+                format!("{name} was down for {seconds} s, longer than its patience ({last})")
+            }
+            Unfinished::AskedToWait { service, wait } => {
+                let name = &self.work.plan.services[service].name;
+                let seconds = wait.as_secs();
+                format!("{name} asks to wait {seconds} s, longer than its patience")
             }
             Unfinished::Told { step, status, body } => {
                 let step = &self.work.plan.steps[step];
@@ -102,6 +121,26 @@ impl Engine {
         self.stop(Stop::GaveUp(why));
     }
 
+    /// What a service that is down does.
+    fn outage(&self, service: usize) -> String {
+        let said = match self.work.services[service].policy.snapshot().health {
+            Health::Down {
+                class: Class::NeverSent,
+                ..
+            } => "no connection",
+            Health::Down {
+                class: Class::Timeout,
+                ..
+            } => "no answer within the timeout",
+            Health::Down {
+                class: Class::Overload,
+                ..
+            } => "it says that it is overloaded",
+            _ => "it answers with server errors",
+        };
+        said.to_owned()
+    }
+
     fn done(&mut self, record: Box<Record>, row: Row) {
         self.held_bytes += row.weight();
         let weight = record.weight() + row.weight();
@@ -117,19 +156,33 @@ impl Engine {
 
     fn suspect(&mut self, death: &Death, suspect: Suspect) {
         let plan = self.work.plan.clone();
+        let weight = suspect.weight();
         match self
             .early
             .death(death, suspect, |step| plan.steps[step].name.clone())
         {
             Fate::Dead(suspect) => self.bury(suspect),
-            Fate::Held => {}
-            Fate::Stop(why) if self.stop.is_none() => self.stop(Stop::GaveUp(why)),
-            Fate::Stop(_) => {}
+            // Undecided, it must not keep out those that will decide it: a streak is short, and bounded.
+            Fate::Held => self.held_bytes -= weight,
+            Fate::Stop(why) => {
+                self.held_bytes -= weight;
+                if self.stop.is_none() {
+                    self.stop(Stop::GaveUp(why));
+                }
+            }
+        }
+    }
+
+    /// What was held back is dead after all.
+    pub(super) fn bury_held(&mut self, held: Vec<Suspect>) {
+        for suspect in held {
+            self.held_bytes += suspect.weight();
+            self.bury(suspect);
         }
     }
 
     /// A record is dead for good.
-    pub(super) fn bury(&mut self, suspect: Suspect) {
+    fn bury(&mut self, suspect: Suspect) {
         let (position, dying) = match suspect {
             Suspect::Record(record, death) => {
                 let step = death
@@ -170,7 +223,7 @@ impl Engine {
                     Dying {
                         new: letter::of_line(&bad),
                         retry_of: bad.retry_of,
-                        weight: 0,
+                        weight: bad.weight(),
                     },
                 )
             }
@@ -192,13 +245,11 @@ impl Engine {
     }
 
     fn finalize(&mut self, position: u64, outcome: Final) {
-        let mut ready = mem::take(&mut self.scratch);
-        self.positions
-            .outcome(position, (position, outcome), &mut ready);
-        for (_, outcome) in ready.drain(..) {
+        let mut next = self.positions.outcome(position, outcome);
+        while let Some(outcome) = next {
             self.push(outcome);
+            next = self.positions.next_final();
         }
-        self.scratch = ready;
         if self.passed >= PASSED {
             self.commit();
         }
@@ -206,7 +257,11 @@ impl Engine {
 
     fn push(&mut self, outcome: Final) {
         let bytes = match &outcome {
-            Final::Passed => return,
+            Final::Passed(why) => {
+                self.passed += 1;
+                self.filtered += u64::from(*why == Passed::Filtered);
+                return;
+            }
             Final::Done(row, about) => {
                 self.batch_weight += about.weight;
                 row.weight()
@@ -246,7 +301,7 @@ impl Engine {
             match outcome {
                 Final::Done(row, about) => commit.rows.push((row, about)),
                 Final::Dead(dying) => commit.dead.push(*dying),
-                Final::Passed => {}
+                Final::Passed(_) => {}
             }
         }
         if let Err(error) = self.writer.commit(commit) {
@@ -262,6 +317,11 @@ impl Engine {
                 self.live.retried.fetch_add(receipt.retried, Relaxed);
                 self.outstanding = self.outstanding + receipt.dead - receipt.retried;
                 self.held_bytes -= receipt.weight;
+                if let (Some(why), None) = (receipt.dead_file, &self.stop) {
+                    self.stop(Stop::GaveUp(format!(
+                        "the dead-letter file cannot be written: {why}"
+                    )));
+                }
                 for (cause, key, line) in receipt.refused {
                     self.causes.count(None, &cause, None, || {
                         key.map_or(format!("line {line}"), |key| format!("key {key}"))

@@ -6,7 +6,7 @@ use crate::{
     expr::{Globals, RunInfo},
     journal::{Begin, FlowState, Mark, Phase, Settled, SourceMark, now, run_name},
     output::{self, Manner, Shape, Writer},
-    plan::{Plan, Rerun},
+    plan::{Order, Plan, Rerun, SinkPlan, SinkTarget},
     record::{self, Matching, Reader},
     report::Report,
 };
@@ -73,6 +73,9 @@ pub(super) async fn run(
     if plan.steps.len() > 64 {
         return Err(RunError::TooManySteps(plan.steps.len()));
     }
+    if options.which == Which::Marked && !can_retry(&plan) {
+        return Err(RunError::OutOfOrder);
+    }
     let stop_reading = Arc::new(AtomicBool::new(false));
     // Opened once for its columns, which the sink needs before the journal says where reading goes on.
     let columns = if record::has_columns(&plan) {
@@ -113,6 +116,7 @@ pub(super) async fn run(
     let begin = Begin {
         meaning: plan.meaning,
         source: fingerprint.as_ref(),
+        output: opened.first_output.as_ref(),
         dead_file: plan.dead_letter.is_some() || opened.state.dead_file,
         reads_source,
         count_anew: start.anew,
@@ -196,6 +200,7 @@ pub(super) async fn run(
         connection: tidegate_sql::open(&place.database, Access::ReadOnly)?,
         journal: opened.journal,
         feed,
+        may_wait: reads_source && !record::is_stored(&plan),
     };
     let (writer, write) = Writer::new(opened);
     let settled = if start.anew {
@@ -242,6 +247,12 @@ pub(super) async fn run(
         },
         other => RunError::Internal(format!("the run was cut short: {other}")),
     })
+}
+
+/// Whether a dead letter that is done after all can still go where it belongs.
+pub fn can_retry(plan: &Plan) -> bool {
+    let is_file = |sink: &SinkPlan| !matches!(sink.target, SinkTarget::Sqlite { .. });
+    plan.records.order == Order::Any || !plan.sink.as_ref().is_some_and(is_file)
 }
 
 /// Where and how reading begins.

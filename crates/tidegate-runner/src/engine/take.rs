@@ -21,45 +21,28 @@ impl Engine {
         self.options.limit.is_some_and(|limit| self.taken >= limit)
     }
 
-    /// Takes records from the queue as far as the window, the memory and the limit allow.
+    /// Takes records from the queue as far as the window, the memory, the limit and the services allow.
     pub(super) fn admit(&mut self, gather: &mut Gather<Worked, RunError>) {
-        let records = &self.work.plan.records;
-        let (most, memory) = (records.in_flight, records.memory);
-        let window = (records.order == Order::Input).then_some(records.window as u64);
+        // Records that became free because the one before them with the same key has ended.
+        while let Some(record) = self.ready.pop_front() {
+            self.launch(gather, record);
+        }
         let mut blocked = None;
         while self.stop.is_none() && !self.limit_reached() {
             let Some(next) = self.queue.front() else {
                 break;
             };
-            if let Fed::Record(record) = next {
-                if self.flying + self.keys.waiting() >= most {
-                    break;
+            if let Some(why) = self.blocked(next) {
+                // Only further records could decide what is held back, and none can come: it is dead after all.
+                if self.flying == 0 && self.early.held() > 0 && why.is_own() {
+                    let held = self.early.release();
+                    self.bury_held(held);
+                    continue;
                 }
-                if !self.has_room() {
+                if why == Blocked::NoRoom {
                     self.work.bell.ask();
-                    break;
                 }
-                // Deaths that are held back keep their bytes and their places in the order. Only further records can decide
-                // them, so these are let through one by one; a streak is short.
-                let only_held_back = self.flying == 0 && self.early.held() > 0;
-                if self.held_bytes > 0
-                    && self.held_bytes + record.weight() > memory
-                    && !only_held_back
-                {
-                    blocked = Some("memory: the records under way are large");
-                    break;
-                }
-                if !only_held_back
-                    && window.is_some_and(|window| {
-                        record.retry_of.is_none() && self.positions.ahead(record.position) >= window
-                    })
-                {
-                    blocked = Some("order: input (a record before waits)");
-                    break;
-                }
-            }
-            if self.writer.open > 0 && !self.writer.has_room() && self.batch.is_full() {
-                blocked = Some("the sink");
+                blocked = why.shown();
                 break;
             }
             match self.queue.pop_front() {
@@ -81,10 +64,32 @@ impl Engine {
             .blocked
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = blocked;
-        // Records that became free because the one before them with the same key has ended.
-        while let Some(record) = self.ready.pop_front() {
-            self.launch(gather, record);
+    }
+
+    /// What keeps the next record out.
+    fn blocked(&self, next: &Fed) -> Option<Blocked> {
+        let records = &self.work.plan.records;
+        // Held-back deaths keep their places in the order: the window grows by them, or it would hold what decides them.
+        let window = (records.window + self.early.held()) as u64;
+        let waits_for_order = records.order == Order::Input
+            && !next.is_retry()
+            && self.positions.ahead(next.position()) >= window;
+        if waits_for_order {
+            return Some(Blocked::Order);
         }
+        if self.writer.open > 0 && !self.writer.has_room() && self.batch.is_full() {
+            return Some(Blocked::Sink);
+        }
+        let Fed::Record(record) = next else {
+            return None;
+        };
+        if self.flying + self.keys.waiting() >= records.in_flight {
+            return Some(Blocked::InFlight);
+        }
+        if self.held_bytes > 0 && self.held_bytes + record.weight() > records.memory {
+            return Some(Blocked::Memory);
+        }
+        (!self.has_room()).then_some(Blocked::NoRoom)
     }
 
     /// Whether a record's first calls could leave now, as far as permits go: what is taken in advance would only wait.
@@ -130,6 +135,33 @@ impl Engine {
                 message: error.to_string(),
             })),
             None => self.feed = None,
+        }
+    }
+}
+
+/// What keeps a record from being taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Blocked {
+    Order,
+    Memory,
+    Sink,
+    InFlight,
+    NoRoom,
+}
+
+impl Blocked {
+    /// Whether it ends only by what the run itself does.
+    fn is_own(self) -> bool {
+        matches!(self, Blocked::Order | Blocked::Memory)
+    }
+
+    /// For the progress; in-flight bounds show themselves at their service.
+    fn shown(self) -> Option<&'static str> {
+        match self {
+            Blocked::Order => Some("order: input (a record before waits)"),
+            Blocked::Memory => Some("memory: the records under way are large"),
+            Blocked::Sink => Some("the sink"),
+            Blocked::InFlight | Blocked::NoRoom => None,
         }
     }
 }

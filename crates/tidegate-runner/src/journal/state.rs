@@ -140,6 +140,8 @@ pub struct Begin<'a> {
     pub meaning: [u8; 16],
     /// The source's fingerprint.
     pub source: Option<&'a SourceMark>,
+    /// The output file before the first commit of this journal; none if an earlier one has written to it.
+    pub output: Option<&'a OutputMark>,
     /// Whether the dead-letter file is of this journal's making.
     pub dead_file: bool,
     /// Dead letters of unterminated last lines are forgotten, as the run reads those lines again.

@@ -145,9 +145,11 @@ impl Journal {
     ) -> Result<u64, JournalError> {
         let tx = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let source = begin.source.map(serde_json::to_string).transpose()?;
+        let output = begin.output.map(serde_json::to_string).transpose()?;
         self.guarded(tx.execute(
-            "UPDATE tidegate_flow SET phase = 'running', meaning = ?3, source = coalesce(?4, source), dead_file = ?5 WHERE id = ?1 AND epoch = ?2",
-            params![self.flow, self.epoch, begin.meaning, source, begin.dead_file],
+            "UPDATE tidegate_flow SET phase = 'running', meaning = ?3, source = coalesce(?4, source), dead_file = ?5,
+             output = coalesce(?6, output) WHERE id = ?1 AND epoch = ?2",
+            params![self.flow, self.epoch, begin.meaning, source, begin.dead_file, output],
         )?)?;
         let mut forgotten = 0;
         if begin.reads_source {
@@ -291,16 +293,37 @@ impl Journal {
         state: Option<DeadState>,
         mut each: impl FnMut(StoredDead) -> Result<(), JournalError>,
     ) -> Result<(), JournalError> {
-        let mut statement = connection.prepare(
+        // In pages, so that no read transaction is open while `each` takes its time: it would keep the WAL from being
+        // written back.
+        let mut last = 0;
+        loop {
+            let page = self.dead_page(connection, state, last)?;
+            let Some(end) = page.last() else {
+                return Ok(());
+            };
+            last = end.id;
+            for dead in page {
+                each(dead)?;
+            }
+        }
+    }
+
+    fn dead_page(
+        &self,
+        connection: &Connection,
+        state: Option<DeadState>,
+        after: i64,
+    ) -> Result<Vec<StoredDead>, JournalError> {
+        let mut statement = connection.prepare_cached(
             "SELECT id, state, generation, identity, position, record, letter FROM tidegate_dead
-             WHERE flow = ?1 AND (?2 IS NULL OR state = ?2) ORDER BY id",
+             WHERE flow = ?1 AND (?2 IS NULL OR state = ?2) AND id > ?3 ORDER BY id LIMIT 64",
         )?;
-        let mut rows = statement.query(params![self.flow, state.map(state_name)])?;
+        let mut rows = statement.query(params![self.flow, state.map(state_name), after])?;
+        let mut page = Vec::new();
         while let Some(row) = rows.next()? {
-            let identity: Option<[u8; 16]> = row.get(3)?;
             let letter: String = row.get(6)?;
             let state: String = row.get(1)?;
-            each(StoredDead {
+            page.push(StoredDead {
                 id: row.get(0)?,
                 state: if state == "retry" {
                     DeadState::Retry
@@ -308,13 +331,13 @@ impl Journal {
                     DeadState::Dead
                 },
                 generation: row.get(2)?,
-                identity,
+                identity: row.get(3)?,
                 position: row.get::<_, i64>(4)? as u64,
                 record: row.get(5)?,
                 letter: serde_json::from_str(&letter)?,
-            })?;
+            });
         }
-        Ok(())
+        Ok(page)
     }
 
     /// Marks dead letters for the next run; their generation rises, and with it their idempotency keys.

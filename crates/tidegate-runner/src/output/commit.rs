@@ -3,7 +3,7 @@
 use super::{DeadFile, Row, letter};
 use crate::{
     call::Death,
-    journal::{Identity, Journal, JournalError, Mark, NewDead, OutputMark, Progress},
+    journal::{FlowState, Identity, Journal, JournalError, Mark, NewDead, OutputMark, Progress},
     record::Record,
 };
 use rusqlite::{Connection, TransactionBehavior};
@@ -20,10 +20,39 @@ pub(crate) enum Target {
         file: Box<OutFile>,
         /// The first line of an empty CSV file.
         header: Option<Vec<u8>>,
-        path: String,
+        /// Its path, the same from every working directory.
+        known_as: String,
     },
     /// A table in the journal's own database: rows and progress are one transaction.
     Table(Table),
+}
+
+impl Target {
+    /// Whether a row comes once, also after a crash.
+    pub(super) fn is_exactly_once(&self) -> bool {
+        match self {
+            Target::Nothing => false,
+            Target::File { file, .. } => file.is_resumable(),
+            Target::Table(_) => true,
+        }
+    }
+
+    /// The mark of a file that this journal has not written to.
+    pub(super) fn untouched(&self, state: &FlowState) -> Option<OutputMark> {
+        let Target::File { file, known_as, .. } = self else {
+            return None;
+        };
+        let known = state
+            .output
+            .as_ref()
+            .is_some_and(|mark| mark.path == *known_as);
+        (!known && file.is_resumable()).then(|| OutputMark {
+            path: known_as.clone(),
+            len: file.len(),
+            from: file.len(),
+            hash: chunk_hash(b""),
+        })
+    }
 }
 
 /// What the engine asks to be made durable.
@@ -67,6 +96,8 @@ pub(crate) struct Receipt {
     /// Of `done` and `dead`: records that were dead letters before.
     pub(crate) retried: u64,
     pub(crate) weight: usize,
+    /// Why the letters, durable in the journal, could not be shown in the dead-letter file. The next run makes it good.
+    pub(crate) dead_file: Option<String>,
     /// Rows that the sink refused: cause, key and line.
     pub(crate) refused: Vec<(String, Option<String>, u64)>,
 }
@@ -129,9 +160,11 @@ impl Store {
             bury(&mut progress, &mut receipt, new, retry_of);
         }
         let output = match &mut self.target {
-            Target::File { file, header, path } => {
-                write_rows(file, header.as_deref(), path, &rows)?
-            }
+            Target::File {
+                file,
+                header,
+                known_as,
+            } => write_rows(file, header.as_deref(), known_as, &rows)?,
             Target::Nothing | Target::Table(_) => None,
         };
         let tx = self
@@ -180,8 +213,8 @@ impl Store {
         tx.commit().map_err(JournalError::from)?;
         self.stale_letters |= !progress.revived.is_empty() || !progress.dead_again.is_empty();
         if let Some(file) = &mut self.dead_file {
-            file.append(progress.dead.iter().map(|dead| &dead.letter))
-                .map_err(CommitError::DeadFile)?;
+            let appended = file.append(progress.dead.iter().map(|dead| &dead.letter));
+            receipt.dead_file = appended.err().map(|error| error.to_string());
         }
         Ok(receipt)
     }
@@ -207,7 +240,7 @@ fn bury(progress: &mut Progress, receipt: &mut Receipt, new: NewDead, retry_of: 
 fn write_rows(
     file: &mut OutFile,
     header: Option<&[u8]>,
-    path: &str,
+    known_as: &str,
     rows: &[(Row, RowRef)],
 ) -> Result<Option<OutputMark>, OutError> {
     let mut bytes = Vec::new();
@@ -225,11 +258,17 @@ fn write_rows(
     let from = file.len();
     file.write(&bytes)?;
     let len = file.commit(Sync::None)?;
+    // The first chunk behind a torn line of somebody else's begins with the end of that line.
+    let is_ours = file.is_compressed() || len - from == bytes.len() as u64;
     let mark = OutputMark {
-        path: path.to_owned(),
+        path: known_as.to_owned(),
         len,
         from,
-        hash: chunk_hash(&bytes),
+        hash: if is_ours {
+            chunk_hash(&bytes)
+        } else {
+            String::new()
+        },
     };
     Ok(file.is_resumable().then_some(mark))
 }

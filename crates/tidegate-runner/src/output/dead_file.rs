@@ -87,6 +87,15 @@ fn for_appending(path: &Path) -> Result<File, OpenError> {
     })
 }
 
+/// Makes a closed dead-letter file say what the journal knows.
+pub(crate) fn render_dead_file(
+    path: &Path,
+    connection: &Connection,
+    journal: &Journal,
+) -> Result<(), OpenError> {
+    render(path, connection, journal)?
+}
+
 /// Written under another name and renamed, so that a reader never sees half of it.
 fn render(
     path: &Path,

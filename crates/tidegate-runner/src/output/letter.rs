@@ -34,7 +34,10 @@ pub(crate) fn of_record(record: &Record, death: &Death, step: Option<&str>) -> N
 /// The letter of a line that is no record.
 pub(crate) fn of_line(bad: &Bad) -> NewDead {
     let letter = DeadLetter {
-        record: as_text(&bad.raw),
+        record: serde_json::from_slice(&bad.raw)
+            .ok()
+            .filter(Value::is_object)
+            .unwrap_or_else(|| as_text(&bad.raw)),
         line: (bad.start.line > 0).then_some(bad.start.line),
         cause: bad.cause.clone(),
         at: now(),

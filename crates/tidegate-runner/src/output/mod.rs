@@ -8,7 +8,7 @@ mod shape;
 mod writer;
 
 pub(crate) use commit::{Dying, Receipt, RowRef, Target};
-pub(crate) use dead_file::DeadFile;
+pub(crate) use dead_file::{DeadFile, render_dead_file};
 pub use open::OpenError;
 pub(crate) use open::{Manner, Opened, open, place};
 pub(crate) use shape::{Row, Shape, is_object};

@@ -2,7 +2,7 @@
 
 use super::{Shape, commit::Target, dead_file::DeadFile};
 use crate::{
-    journal::{FlowState, Journal, JournalError, Lease, LeaseError, Phase},
+    journal::{FlowState, Journal, JournalError, Lease, LeaseError, OutputMark, Phase},
     plan::{Plan, Rerun, SinkTarget, TableVerb},
 };
 use rusqlite::Connection;
@@ -93,6 +93,9 @@ pub(crate) struct Opened {
     pub(crate) state: FlowState,
     pub(crate) target: Target,
     pub(crate) dead_file: Option<DeadFile>,
+    /// The output file as it is before this journal writes to it for the first time: written down before the first byte, so
+    /// that a first commit that is cut short can be cut back.
+    pub(crate) first_output: Option<OutputMark>,
     /// The output can be cut back: a row comes once.
     pub(crate) exactly_once: bool,
     /// What the user should know, in lines.
@@ -148,8 +151,8 @@ pub(crate) fn open(
     manner: Manner,
 ) -> Result<Opened, OpenError> {
     let lease = Lease::take(&place.lock)?;
-    let is_new_database = !place.database.exists();
     let mut connection = tidegate_sql::open(&place.database, Access::Create)?;
+    let is_new_database = is_empty(&connection)?;
     let (journal, mut state) = Journal::open(&mut connection, &plan.name, plan.meaning)?;
     let mut notes = Vec::new();
     let over = manner.reads_source && state.phase == Phase::Finished && plan.rerun == Rerun::All;
@@ -174,7 +177,9 @@ pub(crate) fn open(
             settled: settled.max(state.done),
         });
     }
-    let (target, exactly_once) = open_target(plan, shape, &connection, &state, is_new_database)?;
+    let target = open_target(plan, shape, &connection, &state, is_new_database)?;
+    let exactly_once = target.is_exactly_once();
+    let first_output = target.untouched(&state);
     let dead_file = plan
         .dead_letter
         .as_ref()
@@ -187,6 +192,7 @@ pub(crate) fn open(
         state,
         target,
         dead_file,
+        first_output,
         exactly_once,
         notes,
     })
@@ -205,9 +211,9 @@ fn open_target(
     connection: &Connection,
     state: &FlowState,
     is_new_database: bool,
-) -> Result<(Target, bool), OpenError> {
+) -> Result<Target, OpenError> {
     let Some(sink) = &plan.sink else {
-        return Ok((Target::Nothing, false));
+        return Ok(Target::Nothing);
     };
     match &sink.target {
         SinkTarget::Jsonl { path, append } => open_file(path.as_deref(), *append, None, state),
@@ -237,7 +243,7 @@ fn open_target(
                 verb,
                 make: *create || is_new_database,
             };
-            Ok((Target::Table(Table::open(connection, spec)?), true))
+            Ok(Target::Table(Table::open(connection, spec)?))
         }
     }
 }
@@ -255,12 +261,10 @@ fn open_file(
     append: bool,
     header: Option<Vec<u8>>,
     state: &FlowState,
-) -> Result<(Target, bool), OpenError> {
+) -> Result<Target, OpenError> {
     let path = path.unwrap_or(Path::new("-"));
-    let mark = state
-        .output
-        .as_ref()
-        .filter(|mark| Path::new(&mark.path) == path);
+    let known_as = known_as(path);
+    let mark = state.output.as_ref().filter(|mark| mark.path == known_as);
     let file = match mark {
         None => OutFile::open(path, Opening::New { append })?,
         Some(mark) => {
@@ -269,28 +273,46 @@ fn open_file(
                 return Err(OpenError::OtherColumns(path.to_owned()));
             }
             let is_same = |bytes: &[u8]| super::commit::chunk_hash(bytes) == mark.hash;
-            let last = LastChunk {
+            // Without a hash the last chunk began with something of another writer's.
+            let last = (!mark.hash.is_empty()).then_some(LastChunk {
                 from: mark.from,
                 is_same: &is_same,
-            };
+            });
             let clean = state.phase != Phase::Running;
             OutFile::open(
                 path,
                 Opening::Resume {
                     len: mark.len,
-                    last: Some(last),
+                    last,
                     clean,
                 },
             )?
         }
     };
-    let exactly_once = file.is_resumable();
-    Ok((
-        Target::File {
-            file: Box::new(file),
-            header,
-            path: path.display().to_string(),
-        },
-        exactly_once,
-    ))
+    Ok(Target::File {
+        file: Box::new(file),
+        header,
+        known_as,
+    })
+}
+
+/// The same file by the same name, from wherever the run is started.
+fn known_as(path: &Path) -> String {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).canonicalize();
+    match (folder, path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name).display().to_string(),
+        _ => path.display().to_string(),
+    }
+}
+
+/// Whether the database holds nothing but journals: then it is ours to make tables in.
+fn is_empty(connection: &Connection) -> Result<bool, OpenError> {
+    let others = r"SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table'
+                  AND name NOT LIKE 'tidegate\_%' ESCAPE '\' AND name NOT LIKE 'sqlite\_%' ESCAPE '\')";
+    Ok(connection
+        .query_row(others, [], |row| row.get(0))
+        .map_err(JournalError::from)?)
 }

@@ -90,6 +90,13 @@ pub(crate) struct Bad {
     pub(crate) generation: u32,
 }
 
+impl Bad {
+    /// As [`Record::weight`].
+    pub(crate) fn weight(&self) -> usize {
+        2 * self.raw.len() + 256
+    }
+}
+
 impl Fed {
     pub(crate) fn position(&self) -> u64 {
         match self {

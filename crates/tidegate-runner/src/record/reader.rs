@@ -3,7 +3,7 @@
 use super::{
     Bad, Batch, Fed, Opened, Passed, Record, SourceError,
     index::{Counting, Index},
-    source::{Body, Piece},
+    source::{Body, Piece, typed_again},
 };
 use crate::{
     expr::{Globals, Scope, json},
@@ -56,6 +56,8 @@ pub(crate) struct Reader {
     pub(crate) connection: Connection,
     pub(crate) journal: Journal,
     pub(crate) feed: mpsc::Sender<Result<Batch, ReaderError>>,
+    /// The source may have nothing for a while: what has been read must not wait for what has not.
+    pub(crate) may_wait: bool,
 }
 
 impl Reader {
@@ -65,6 +67,7 @@ impl Reader {
             feed: self.feed.clone(),
             items: Vec::new(),
             bytes: 0,
+            may_wait: self.may_wait,
             after: self.after,
         };
         if let Err(Stop::Failed(error)) = self.read(&mut out) {
@@ -133,9 +136,12 @@ impl Reader {
             line: dead.letter.line.unwrap_or(0),
         };
         let identity = dead.identity.unwrap_or_else(|| hash(b'c', &raw));
-        let made = object(&raw).and_then(|value| Ok((self.key(&value)?, value)));
+        let made = typed_again(&self.plan, raw.clone()).and_then(|raw| {
+            let value = object(&raw)?;
+            Ok((self.key(&value)?, raw, value))
+        });
         match made {
-            Ok((key, value)) => Fed::Record(Box::new(Record {
+            Ok((key, raw, value)) => Fed::Record(Box::new(Record {
                 position: dead.position,
                 start,
                 value,
@@ -168,106 +174,56 @@ impl Reader {
         position: u64,
         index: Option<&Index>,
     ) -> Result<Fed, JournalError> {
-        let Piece {
-            start,
-            unterminated,
-            body,
-            ..
-        } = piece;
-        let as_it_stood = match &body {
-            Body::Line(line) => line.clone(),
-            Body::Row(row) => row.bytes.clone(),
-            Body::Bad { head, .. } => head.clone(),
-            Body::Cells(_) => Bytes::new(),
-        };
-        let is_line = matches!(body, Body::Line(_));
-        let bad = |cause: String, raw: Bytes, provisional: bool| {
-            let identity = hash(b'c', &raw);
-            let template = cause.starts_with("key: ") || cause.starts_with("where: ");
-            Bad {
+        let (start, body) = (piece.start, &piece.body);
+        let passed = |why| {
+            Ok(Fed::Passed {
                 position,
                 start,
-                cause,
-                raw,
-                template,
-                provisional,
-                identity,
-                retry_of: None,
-                generation: 0,
-            }
+                why,
+            })
         };
-        let finished = |identity: &Identity| index.map(|index| index.meet(identity)).transpose();
-        let give_bad = |bad: Bad| -> Result<Fed, JournalError> {
-            let by_identity = matches!(self.matching, Matching::Identity);
-            if by_identity
-                && !bad.provisional
-                && finished(&bad.identity)?.is_some_and(|seen| seen.finished)
-            {
-                return Ok(Fed::Passed {
-                    position,
-                    start,
-                    why: Passed::Finished,
-                });
-            }
-            Ok(Fed::Bad(Box::new(bad)))
+        let bad = |cause: String, raw: Bytes| Bad {
+            position,
+            start,
+            cause,
+            identity: hash(b'c', &raw),
+            raw,
+            template: false,
+            provisional: false,
+            retry_of: None,
+            generation: 0,
         };
-        let read = source
-            .json(body)
-            .and_then(|raw| object(&raw).map(|value| (raw, value)));
-        let (raw, value) = match read {
+        let (raw, value, key) = match self.read_record(source, body) {
             Ok(read) => read,
-            Err(cause) => return give_bad(bad(cause, as_it_stood, unterminated)),
-        };
-        if let Some(filter) = &self.plan.source.filter {
-            match filter.eval_condition(&Scope::new(&self.globals, value.clone())) {
-                Ok(true) => {}
-                Ok(false) => {
-                    return Ok(Fed::Passed {
-                        position,
-                        start,
-                        why: Passed::Filtered,
-                    });
-                }
-                Err(error) => return give_bad(bad(format!("where: {error}"), raw, false)),
+            Err(Fault::Filtered) => return passed(Passed::Filtered),
+            Err(Fault::Expression(cause)) => {
+                let mut bad = bad(cause, source.as_it_stood(body));
+                bad.template = true;
+                return self.give_bad(bad, index);
             }
-        }
-        let key = match self.key(&value) {
-            Ok(key) => key,
-            Err(cause) => return give_bad(bad(cause, raw, false)),
-        };
-        let identity = match &key {
-            Some(key) => hash(b'k', key.as_bytes()),
-            None if is_line => hash(b'c', &as_it_stood),
-            None => hash(b'c', &raw),
-        };
-        let mut occurrence = 0;
-        if let Some(seen) = finished(&identity)? {
-            occurrence = seen.occurrence;
-            if seen.finished {
-                return Ok(Fed::Passed {
-                    position,
-                    start,
-                    why: Passed::Finished,
-                });
+            Err(Fault::Unreadable(cause)) => {
+                let mut bad = bad(cause, source.as_it_stood(body));
+                bad.provisional = piece.unterminated;
+                return self.give_bad(bad, index);
             }
-            match self.plan.source.duplicates {
-                Duplicates::Run => {}
-                Duplicates::Skip if occurrence > 1 => {
-                    return Ok(Fed::Passed {
-                        position,
-                        start,
-                        why: Passed::Filtered,
-                    });
-                }
-                Duplicates::Dead if occurrence > 1 => {
-                    let cause = format!(
-                        "the key is the same as that of {} records before it (`duplicates: dead`)",
-                        occurrence - 1
-                    );
-                    return Ok(Fed::Bad(Box::new(bad(cause, raw, false))));
-                }
-                Duplicates::Skip | Duplicates::Dead => {}
+        };
+        let identity = match (&key, body) {
+            (Some(key), _) => hash(b'k', key.as_bytes()),
+            (None, Body::Row(row)) => hash(b'c', &row.bytes),
+            (None, _) => hash(b'c', &raw),
+        };
+        let seen = index.map(|index| index.meet(&identity)).transpose()?;
+        let occurrence = seen.map_or(0, |seen| seen.occurrence);
+        match self.plan.source.duplicates {
+            _ if seen.is_some_and(|seen| seen.finished) => return passed(Passed::Finished),
+            Duplicates::Skip if occurrence > 1 => return passed(Passed::Filtered),
+            Duplicates::Dead if occurrence > 1 => {
+                let cause = format!(
+                    "its key has come before: it is number {occurrence} (`duplicates: dead`)"
+                );
+                return Ok(Fed::Bad(Box::new(bad(cause, raw))));
             }
+            _ => {}
         }
         Ok(Fed::Record(Box::new(Record {
             position,
@@ -280,6 +236,36 @@ impl Reader {
             generation: 0,
             retry_of: None,
         })))
+    }
+
+    /// A line that is no record, unless an earlier run has buried it already.
+    fn give_bad(&self, bad: Bad, index: Option<&Index>) -> Result<Fed, JournalError> {
+        let by_identity = matches!(self.matching, Matching::Identity) && !bad.provisional;
+        if let Some(index) = index.filter(|_| by_identity)
+            && index.meet(&bad.identity)?.finished
+        {
+            return Ok(Fed::Passed {
+                position: bad.position,
+                start: bad.start,
+                why: Passed::Finished,
+            });
+        }
+        Ok(Fed::Bad(Box::new(bad)))
+    }
+
+    /// The record's JSON, its fields and its key.
+    fn read_record(&self, source: &Opened, body: &Body) -> Result<ReadRecord, Fault> {
+        let raw = source.json(body).map_err(Fault::Unreadable)?;
+        let value = object(&raw).map_err(Fault::Unreadable)?;
+        if let Some(filter) = &self.plan.source.filter {
+            match filter.eval_condition(&Scope::new(&self.globals, value.clone())) {
+                Ok(true) => {}
+                Ok(false) => return Err(Fault::Filtered),
+                Err(error) => return Err(Fault::Expression(format!("where: {error}"))),
+            }
+        }
+        let key = self.key(&value).map_err(Fault::Expression)?;
+        Ok((raw, value, key))
     }
 
     /// The key as canonical JSON; none where the flow names no key.
@@ -302,6 +288,17 @@ impl Reader {
             .map(|key| Some(key.into()))
             .map_err(|error| format!("key: {error}"))
     }
+}
+
+type ReadRecord = (Bytes, Value, Option<Box<str>>);
+
+/// Why a piece is no record to work on.
+enum Fault {
+    /// `where` is false for it.
+    Filtered,
+    Unreadable(String),
+    /// The key or `where` fails: likely for every record.
+    Expression(String),
 }
 
 fn object(raw: &Bytes) -> Result<Value, String> {
@@ -339,13 +336,13 @@ impl From<JournalError> for Stop {
     }
 }
 
-/// Sends what there is as soon as there is room, and gathers more while there is none: a slow pipe is not held back, a fast
-/// file travels in large batches.
+/// A file travels in large batches: each one wakes the I/O thread. What comes out of a pipe is sent as soon as there is room.
 struct Outgoing {
     feed: mpsc::Sender<Result<Batch, ReaderError>>,
     items: Vec<Fed>,
     bytes: usize,
     after: Mark,
+    may_wait: bool,
 }
 
 impl Outgoing {
@@ -360,6 +357,9 @@ impl Outgoing {
         if self.items.len() >= BATCH || self.bytes >= BATCH_BYTES {
             return self.flush();
         }
+        if !self.may_wait {
+            return Ok(());
+        }
         match self.feed.try_reserve() {
             Ok(permit) => {
                 self.bytes = 0;
@@ -367,11 +367,12 @@ impl Outgoing {
                     items: mem::take(&mut self.items),
                     after: self.after,
                 }));
-                Ok(())
+                return Ok(());
             }
-            Err(TrySendError::Full(())) => Ok(()),
-            Err(TrySendError::Closed(())) => Err(Stop::Unwanted),
+            Err(TrySendError::Closed(())) => return Err(Stop::Unwanted),
+            Err(TrySendError::Full(())) => {}
         }
+        self.flush()
     }
 
     fn flush(&mut self) -> Result<(), Stop> {

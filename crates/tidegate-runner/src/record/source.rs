@@ -153,16 +153,36 @@ pub(crate) fn is_same(known: &SourceMark, now: &SourceMark) -> bool {
 /// Whether the file has only grown behind the mark, so that positions before it still hold.
 pub(crate) fn has_grown(plan: &Plan, known: &SourceMark, now: &SourceMark, mark: Mark) -> bool {
     (known.device, known.inode) == (now.device, now.inode)
+        && ends_a_line(plan, mark)
         && now.size >= known.size
         && known.tail.is_some()
         && known.tail == tail_hash(plan, mark)
 }
 
+/// Whether the mark stands at the end of a line. A last line without its end was taken as it was; if its writer has gone on
+/// with it, positions do not hold any more.
+fn ends_a_line(plan: &Plan, mark: Mark) -> bool {
+    let Some(path) = file(plan).filter(|_| mark.offset > 0) else {
+        return true;
+    };
+    let is_end = |before: u64| {
+        tidegate_file::tail(path, before, 1).is_ok_and(|byte| byte == b"\n" || byte == b"\r")
+    };
+    is_end(mark.offset) || is_end(mark.offset + 1)
+}
+
 /// Whether reading can begin at a place; else the source is read from its beginning, and settled positions passed over.
 pub(crate) fn can_seek(plan: &Plan) -> bool {
-    file(plan).is_some_and(|path| {
-        !is_gzip(path) && std::fs::metadata(path).is_ok_and(|found| found.is_file())
-    })
+    is_stored(plan) && file(plan).is_some_and(|path| !is_gzip(path))
+}
+
+/// Whether all of the source is there already: a file or a database, not a pipe.
+pub(crate) fn is_stored(plan: &Plan) -> bool {
+    let is_file = |path: &Path| std::fs::metadata(path).is_ok_and(|found| found.is_file());
+    match &plan.source.kind {
+        SourceKind::Sqlite { .. } => true,
+        SourceKind::Jsonl { .. } | SourceKind::Csv { .. } => file(plan).is_some_and(is_file),
+    }
 }
 
 /// Whether bytes of the file are not bytes of records.
@@ -316,7 +336,7 @@ impl Opened {
         let piece = self.next()?;
         Ok(piece.map(|piece| Seen {
             start: piece.start,
-            json: self.json(piece.body),
+            json: self.json(&piece.body),
         }))
     }
 
@@ -324,44 +344,125 @@ impl Opened {
     ///
     /// # Errors
     /// One line that says what is wrong with it.
-    pub(super) fn json(&self, body: Body) -> Result<Bytes, String> {
+    pub(super) fn json(&self, body: &Body) -> Result<Bytes, String> {
         match (body, &self.kind) {
-            (Body::Line(line), _) => Ok(line),
+            (Body::Line(line), _) => Ok(line.clone()),
             (Body::Row(row), Kind::Csv { names, types, .. }) => {
-                let mut json = Vec::with_capacity(row.bytes.len() + names.len() * 16);
-                json.push(b'{');
+                let mut json = Members::new(row.bytes.len() + names.len() * 16);
                 for ((name, kind), field) in names.iter().zip(types).zip(row.fields()) {
-                    member(&mut json, name);
-                    typed(&mut json, name, *kind, field)?;
+                    json.name(name);
+                    typed(&mut json.bytes, name, *kind, field)?;
                 }
-                json.push(b'}');
-                Ok(json.into())
+                Ok(json.end())
             }
             (Body::Cells(cells), Kind::Sqlite { names, .. }) => {
-                let mut json = vec![b'{'];
-                for (name, cell) in names.iter().zip(&cells) {
-                    member(&mut json, name);
-                    match cell {
-                        Cell::Null => json.extend_from_slice(b"null"),
-                        Cell::Int(number) => json.extend_from_slice(number.to_string().as_bytes()),
-                        Cell::Real(number) if number.is_finite() => push(&mut json, number),
-                        Cell::Real(_) => {
-                            return Err(format!("column `{name}` holds no finite number"));
-                        }
-                        Cell::Text(text) => push(&mut json, text),
-                        Cell::Blob(_) => {
-                            return Err(format!(
-                                "column `{name}` holds a blob; read it with hex({name}) in the query"
-                            ));
-                        }
-                    }
+                let mut json = Members::new(names.len() * 32);
+                for (name, cell) in names.iter().zip(cells) {
+                    json.name(name);
+                    sql_cell(&mut json.bytes, name, cell)?;
                 }
-                json.push(b'}');
-                Ok(json.into())
+                Ok(json.end())
             }
-            (Body::Bad { cause, .. }, _) => Err(cause),
+            (Body::Bad { cause, .. }, _) => Err(cause.clone()),
             (Body::Row(_) | Body::Cells(_), _) => Err("a row of another kind of source".to_owned()),
         }
+    }
+
+    /// What is kept of a record that cannot be used: a row as JSON whatever is wrong with its cells, so that it can be tried
+    /// again; a line as it stood.
+    pub(super) fn as_it_stood(&self, body: &Body) -> Bytes {
+        match (body, &self.kind) {
+            (Body::Line(line), _) => line.clone(),
+            (Body::Bad { head, .. }, _) => head.clone(),
+            (Body::Row(row), Kind::Csv { names, .. }) => {
+                let mut json = Members::new(row.bytes.len() + names.len() * 16);
+                for (name, field) in names.iter().zip(row.fields()) {
+                    json.name(name);
+                    push(&mut json.bytes, field);
+                }
+                json.end()
+            }
+            (Body::Cells(cells), Kind::Sqlite { names, .. }) => {
+                let mut json = Members::new(names.len() * 32);
+                for (name, cell) in names.iter().zip(cells) {
+                    json.name(name);
+                    if sql_cell(&mut json.bytes, name, cell).is_err() {
+                        json.bytes.extend_from_slice(b"null");
+                    }
+                }
+                json.end()
+            }
+            (Body::Row(row), _) => row.bytes.clone(),
+            (Body::Cells(_), _) => Bytes::new(),
+        }
+    }
+}
+
+/// A record that was kept, under the types that its columns have now.
+///
+/// # Errors
+/// As [`Opened::json`].
+pub(super) fn typed_again(plan: &Plan, raw: Bytes) -> Result<Bytes, String> {
+    let SourceKind::Csv { options, .. } = &plan.source.kind else {
+        return Ok(raw);
+    };
+    let Ok(fields) = serde_json::from_slice::<serde_json::Map<_, _>>(&raw) else {
+        return Ok(raw);
+    };
+    let is_text = |name: &String| matches!(fields.get(name), Some(serde_json::Value::String(_)));
+    if !options.types.keys().any(is_text) {
+        return Ok(raw);
+    }
+    let mut json = Members::new(raw.len() + 16);
+    for (name, value) in &fields {
+        json.name(name);
+        match (options.types.get(name), value.as_str()) {
+            (Some(kind), Some(field)) => typed(&mut json.bytes, name, *kind, field)?,
+            _ => push(&mut json.bytes, value),
+        }
+    }
+    Ok(json.end())
+}
+
+fn sql_cell(json: &mut Vec<u8>, name: &str, cell: &Cell) -> Result<(), String> {
+    match cell {
+        Cell::Null => json.extend_from_slice(b"null"),
+        Cell::Int(number) => json.extend_from_slice(number.to_string().as_bytes()),
+        Cell::Real(number) if number.is_finite() => push(json, number),
+        Cell::Real(_) => return Err(format!("column `{name}` holds no finite number")),
+        Cell::Text(text) => push(json, text),
+        Cell::Blob(_) => {
+            return Err(format!(
+                "column `{name}` holds a blob; read it with hex({name}) in the query"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The members of a JSON object, as bytes.
+struct Members {
+    bytes: Vec<u8>,
+}
+
+impl Members {
+    fn new(capacity: usize) -> Members {
+        let mut bytes = Vec::with_capacity(capacity);
+        bytes.push(b'{');
+        Members { bytes }
+    }
+
+    fn name(&mut self, name: &str) {
+        if self.bytes.len() > 1 {
+            self.bytes.push(b',');
+        }
+        push(&mut self.bytes, name);
+        self.bytes.push(b':');
+    }
+
+    fn end(mut self) -> Bytes {
+        self.bytes.push(b'}');
+        self.bytes.into()
     }
 }
 
@@ -414,14 +515,6 @@ fn bad_piece(bad: tidegate_file::Bad) -> Piece {
 fn push(json: &mut Vec<u8>, value: &(impl serde::Serialize + ?Sized)) {
     serde_json::to_writer(&mut *json, value)
         .expect("a vector takes every byte, and texts and numbers have a form");
-}
-
-fn member(json: &mut Vec<u8>, name: &str) {
-    if json.len() > 1 {
-        json.push(b',');
-    }
-    push(json, name);
-    json.push(b':');
 }
 
 /// A field under its column's type; without one it is text. Empty is null where there is a type.

@@ -48,7 +48,8 @@ impl State {
             .first_sent
             .map_or(Duration::ZERO, |first| now - first)
             .as_secs_f64();
-        let allowed = rate.map_or(0.0, |rate| rate * elapsed);
+        // The first one is due at once.
+        let allowed = rate.map_or(0.0, |rate| rate * elapsed + 1.0);
         Snapshot {
             name: Arc::clone(name),
             requests: tally.requests,
@@ -76,7 +77,7 @@ impl State {
             },
             rate,
             rate_used: if allowed > 0.0 {
-                tally.requests as f64 / allowed
+                (tally.requests as f64 / allowed).min(1.0)
             } else {
                 0.0
             },
