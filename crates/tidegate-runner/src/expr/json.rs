@@ -10,7 +10,7 @@ pub const MAX_KEY_BYTES: usize = 1024;
 /// The longest run of digits that always fits an `i64`.
 const SAFE_DIGITS: usize = 18;
 
-/// Bytes that are no JSON.
+/// Bytes that are no JSON: what is wrong with them, and where. That they are none is for the caller to say.
 #[derive(Debug)]
 pub struct JsonError {
     message: String,
@@ -53,7 +53,7 @@ pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
         false => Cow::Borrowed(bytes),
     };
     serde_json::from_slice(&bytes).map_err(|error| JsonError {
-        message: format!("not JSON: {error}"),
+        message: error.to_string(),
     })
 }
 

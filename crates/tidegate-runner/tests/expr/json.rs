@@ -22,6 +22,12 @@ fn digits_in_text_and_fractions_are_left_alone() {
 }
 
 #[test]
+fn the_error_says_what_is_wrong_and_leaves_the_rest_to_the_caller() {
+    let error = parse(b"nope").unwrap_err();
+    assert_eq!(error.to_string(), "expected ident at line 1 column 2");
+}
+
+#[test]
 fn what_is_no_json_is_refused() {
     for text in [
         "",
