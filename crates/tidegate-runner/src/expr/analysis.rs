@@ -2,6 +2,7 @@ use super::{
     error::ExprFault,
     globals::RESERVED,
     mentions::Mentions,
+    operands,
     path::{Path, Segment},
     tokens::{Kind, Token, tokens},
     walk::Walk,
@@ -13,6 +14,8 @@ use std::ops::Range;
 pub(super) struct Analysis {
     pub(super) tokens: Vec<Token>,
     pub(super) paths: Vec<PathUse>,
+    /// The operands that are asked for true or false.
+    pub(super) asked: Vec<Range<usize>>,
     /// `| url` stands at the end: the value is a whole URL.
     pub(super) is_url: bool,
 }
@@ -34,7 +37,11 @@ impl Analysis {
             return Err(ExprFault::new(0..source.len(), "an expression is missing"));
         }
         let Walk {
-            paths, ifs, urls, ..
+            paths,
+            ifs,
+            urls,
+            words,
+            ..
         } = Walk::over(source, &tokens)?;
         if let Some(&lonely) = ifs.first() {
             return Err(
@@ -51,6 +58,7 @@ impl Analysis {
         }
         Ok(Self {
             is_url: !urls.is_empty(),
+            asked: operands::asked(source, &tokens, &words),
             paths,
             tokens,
         })
@@ -62,6 +70,26 @@ impl Analysis {
             [only] if only.tokens == (0..self.tokens.len()) => Some(&only.path),
             _ => None,
         }
+    }
+
+    /// The bytes of some tokens.
+    pub(super) fn bytes_of(&self, tokens: &Range<usize>) -> Range<usize> {
+        self.tokens[tokens.start].at.start..self.tokens[tokens.end - 1].at.end
+    }
+
+    /// Whether a path, alone or in brackets, is asked for true or false.
+    pub(super) fn asks(&self, source: &str, place: &PathUse) -> bool {
+        let all = |tokens: Range<usize>, symbol| {
+            let mut tokens = self.tokens[tokens].iter();
+            tokens.all(|token| token.of(source) == symbol)
+        };
+        let Range { start, end } = place.tokens;
+        self.asked.iter().any(|operand| {
+            operand.start <= start
+                && end <= operand.end
+                && all(operand.start..start, "(")
+                && all(end..operand.end, ")")
+        })
     }
 
     /// Whether the expression is one literal.

@@ -2,7 +2,8 @@ use super::{
     analysis::{Analysis, PathUse},
     answer::Answer,
     error::{Cause, EvalError, ExprFault},
-    filters, guards,
+    filters,
+    guards::{self, Truth},
     mentions::Mentions,
     path::{Path, describe},
     predicates,
@@ -48,24 +49,45 @@ impl Expr {
     /// # Errors
     ///
     /// A fault of syntax; a filter, test or function that does not exist; `env` or `steps` by anything but a literal
-    /// name; an `if` without `else`; `url`, which only a [`Target`](super::Target) may use.
+    /// name; an `if` without `else`; a text or number as an operand of `and`, `or`, `not` or `if`; `url`, which only a
+    /// [`Target`](super::Target) may use.
     pub fn compile(source: &str) -> Result<Self, ExprFault> {
-        let expr = Self::compile_any(source)?;
-        if expr.is_url() {
+        Self::compile_any(source)?.without_url()
+    }
+
+    /// Compiles a line of `classify`, for [`eval_answer`](Self::eval_answer): in `and`, `or`, `not` and `if` any value
+    /// is true or false there.
+    ///
+    /// # Errors
+    ///
+    /// As [`compile`](Self::compile), but for the operands.
+    pub fn compile_answer(source: &str) -> Result<Self, ExprFault> {
+        Self::compile_with(source, Truth::Loose)?.without_url()
+    }
+
+    fn without_url(self) -> Result<Self, ExprFault> {
+        if self.is_url() {
             return Err(ExprFault::new(
-                0..source.len(),
+                0..self.source.len(),
                 "`url` stands only in a target, and there alone",
             )
             .help("GET {{ next | url }}"));
         }
-        Ok(expr)
+        Ok(self)
     }
 
     /// Compiles an expression that may end in `| url`.
     pub(super) fn compile_any(source: &str) -> Result<Self, ExprFault> {
+        Self::compile_with(source, Truth::Strict)
+    }
+
+    fn compile_with(source: &str, truth: Truth) -> Result<Self, ExprFault> {
         let analysis = Analysis::of(source)?;
         let mut compiled = interpreted(source)?;
-        if let Some(guarded) = guards::guarded(source, &analysis) {
+        if truth == Truth::Strict {
+            guards::check_operands(source, &analysis)?;
+        }
+        if let Some(guarded) = guards::guarded(source, &analysis, truth) {
             compiled = interpreted(&guarded)?;
         }
         let program = match analysis.whole_path() {
@@ -151,7 +173,8 @@ impl Expr {
     /// Whether an answer is what this line of `classify` describes, by `status`, `headers` and `body`.
     ///
     /// Here alone a missing name, or a value of another type than expected, makes the expression false. Any value but
-    /// false, null, zero and empty ones counts as true.
+    /// false, null, zero and empty ones counts as true, for an operand of `and`, `or` and `not` if the expression was
+    /// made by [`compile_answer`](Self::compile_answer).
     pub fn eval_answer(&self, status: u16, headers: Value, body: Value) -> bool {
         self.eval_in(&Answer::new(status, headers, body))
             .is_ok_and(|value| value.is_true())
@@ -167,8 +190,8 @@ impl Expr {
         &self.source
     }
 
-    /// A field that is always text beside an operator that is then the same for every record: compared with a number,
-    /// multiplied, or asked by an `if`.
+    /// A field that is always text where an operator then says the same of every record: compared with a number,
+    /// multiplied, or an operand of `and`, `or`, `not` or `if`.
     ///
     /// `is_text` says so of a field by its name, as of a CSV column without a type.
     pub fn compares_text_with_number(&self, is_text: &dyn Fn(&str) -> bool) -> Option<ExprFault> {

@@ -1,15 +1,17 @@
 //! Operators that would take a value for something else.
 //!
 //! What the interpreter's operators do with a value of another type cannot be overridden, so a path that stands beside
-//! such an operator (see [`Usage`]) is sent through a filter that refuses it. A filter binds tighter than every operator: `PATH` and `PATH | f` can stand in the same places.
+//! such an operator (see [`Usage`]), and every operand that is asked for true or false (see
+//! [`operands`](super::operands)), is sent through a filter that refuses it. A filter binds tighter than every operator:
+//! `PATH` and `PATH | f` can stand in the same places, and so can an operand and `(OPERAND) | f`.
 
 use super::{
     analysis::{Analysis, PathUse},
-    error::Cause,
+    error::{Cause, ExprFault},
     escape,
     filters::{given, refuse},
     path::describe,
-    tokens::Token,
+    tokens::{Kind, Token},
     usage::Usage,
 };
 use minijinja::{
@@ -28,28 +30,69 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     environment.add_filter(CONDITION, condition);
 }
 
+/// Whether a text or a number may decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Truth {
+    /// Only a boolean, null or a list is true or false.
+    Strict,
+    /// Any value is, as in a line of `classify`.
+    Loose,
+}
+
 /// The source with the guards put in; none if it needs none.
-pub(super) fn guarded(source: &str, analysis: &Analysis) -> Option<String> {
+pub(super) fn guarded(source: &str, analysis: &Analysis, truth: Truth) -> Option<String> {
+    // What goes in, with its byte. Of two at one byte the inner one comes first.
+    let mut parts: Vec<(usize, String)> = Vec::new();
+    let call = |filter: &str, name: &str| format!(" | {filter}({})", serde_json::Value::from(name));
+    for place in &analysis.paths {
+        if let Some(guard) = guard_of(source, &analysis.tokens, place) {
+            let end = analysis.bytes_of(&place.tokens).end;
+            parts.push((end, call(guard, &place.path.to_string())));
+        }
+    }
+    if truth == Truth::Strict {
+        for operand in &analysis.asked {
+            let at = analysis.bytes_of(operand);
+            parts.push((at.start, "(".to_owned()));
+            parts.push((at.end, format!("){}", call(CONDITION, &source[at]))));
+        }
+    }
+    parts.sort_by_key(|(at, _)| *at);
     let mut out = String::new();
     let mut copied = 0;
-    for place in &analysis.paths {
-        let Some(guard) = guard_of(source, &analysis.tokens, place) else {
-            continue;
-        };
-        let end = analysis.tokens[place.tokens.end - 1].at.end;
-        let name = serde_json::Value::from(place.path.to_string());
-        out.push_str(&source[copied..end]);
-        out.push_str(&format!(" | {guard}({name})"));
-        copied = end;
+    for (at, part) in &parts {
+        out.push_str(&source[copied..*at]);
+        out.push_str(part);
+        copied = *at;
     }
-    (copied > 0).then(|| out + &source[copied..])
+    (!parts.is_empty()).then(|| out + &source[copied..])
+}
+
+/// A text or number as an operand decides the same for every record.
+pub(super) fn check_operands(source: &str, analysis: &Analysis) -> Result<(), ExprFault> {
+    let literal = |token: &Token| match token.kind {
+        Kind::Text(_) => Some("a text"),
+        Kind::Integer | Kind::Float => Some("a number"),
+        Kind::Word | Kind::Symbol => None,
+    };
+    for operand in &analysis.asked {
+        if let [only] = &analysis.tokens[operand.clone()]
+            && let Some(what) = literal(only)
+        {
+            let shown = only.of(source);
+            let message = format!("`{shown}` is {what}, which is neither true nor false");
+            return Err(ExprFault::new(only.at.clone(), message).help(format!(
+                "in place of a value that is missing or null write  … | default({shown})"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn guard_of(source: &str, tokens: &[Token], place: &PathUse) -> Option<&'static str> {
     match Usage::of(source, tokens, place)? {
         Usage::Ordered | Usage::Multiplied => Some(NUMBER),
         Usage::Joined => Some(TEXT),
-        Usage::Asked => Some(CONDITION),
         // A text that equals no number is a plain answer.
         Usage::Equated => None,
     }
@@ -85,6 +128,12 @@ fn condition(value: &Value, name: &str) -> Result<Value, Error> {
         }
         ValueKind::String => Err(refuse(format!(
             "`{name}` is a text, which is neither true nor false: write {name} == 'true'"
+        ))),
+        ValueKind::Number => Err(refuse(format!(
+            "`{name}` is a number, which is neither true nor false: write {name} > 0"
+        ))),
+        ValueKind::Map => Err(refuse(format!(
+            "`{name}` is a map, which is neither true nor false: write {name} is not none"
         ))),
         _ => Err(refuse(format!(
             "`{name}` is {}, which is neither true nor false",

@@ -37,6 +37,7 @@ mod globals;
 mod guards;
 pub mod json;
 mod mentions;
+mod operands;
 mod path;
 mod predicates;
 mod redact;

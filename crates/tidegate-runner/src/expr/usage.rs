@@ -17,8 +17,6 @@ pub(super) enum Usage {
     Multiplied,
     /// Joined by `~`: the interpreter prints null, too.
     Joined,
-    /// What an `if` asks: any text but the empty one is true.
-    Asked,
 }
 
 impl Usage {
@@ -56,15 +54,11 @@ impl Usage {
         let joins_left = before == "~" && !PRODUCT.contains(&after);
         let joins_right =
             after == "~" && !PRODUCT.contains(&before) && !matches!(before, "-" | "+");
-        if joins_left || joins_right {
-            return Some(Self::Joined);
-        }
-        let follows_if = before == "if" || (before == "not" && word(first.checked_sub(2)) == "if");
-        (follows_if && after == "else").then_some(Self::Asked)
+        (joins_left || joins_right).then_some(Self::Joined)
     }
 }
 
-/// Finds a field that is always text beside an operator that is then the same for every record.
+/// Finds a field that is always text where an operator then says the same of every record.
 pub(super) fn of_text(
     source: &str,
     analysis: &Analysis,
@@ -79,14 +73,13 @@ pub(super) fn of_text(
     });
     texts.find_map(|place| {
         let path = &place.path;
-        let (what, cast) = match Usage::of(source, &analysis.tokens, place)? {
-            Usage::Ordered | Usage::Equated => ("compared with a number", "float"),
-            Usage::Multiplied => ("multiplied", "float"),
-            Usage::Asked => ("taken for true or false", "bool"),
-            Usage::Joined => return None,
+        let (what, cast) = match Usage::of(source, &analysis.tokens, place) {
+            Some(Usage::Ordered | Usage::Equated) => ("compared with a number", "float"),
+            Some(Usage::Multiplied) => ("multiplied", "float"),
+            None if analysis.asks(source, place) => ("taken for true or false", "bool"),
+            Some(Usage::Joined) | None => return None,
         };
-        let at = analysis.tokens[place.tokens.start].at.start
-            ..analysis.tokens[place.tokens.end - 1].at.end;
+        let at = analysis.bytes_of(&place.tokens);
         let fault = ExprFault::new(at, format!("`{path}` is text, and here it is {what}"));
         Some(fault.help(format!(
             "give the column a type, or write ({path} | {cast})"

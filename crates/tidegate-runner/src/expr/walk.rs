@@ -21,6 +21,8 @@ pub(super) struct Walk<'a> {
     pub(super) ifs: Vec<usize>,
     /// Each `url` behind a `|`.
     pub(super) urls: Vec<usize>,
+    /// Each `and`, `or`, `if`, `else`, and `not` before an operand.
+    pub(super) words: Vec<usize>,
 }
 
 impl<'a> Walk<'a> {
@@ -32,6 +34,7 @@ impl<'a> Walk<'a> {
             paths: Vec::new(),
             ifs: Vec::new(),
             urls: Vec::new(),
+            words: Vec::new(),
         };
         let mut operand_next = true;
         while walk.at < tokens.len() {
@@ -72,7 +75,10 @@ impl<'a> Walk<'a> {
         let is_word = self.is_word(0);
         let word = self.peek(0);
         let (taken, operand_next) = match word {
-            "not" if is_word => (1, true),
+            "not" if is_word => {
+                self.words.push(self.at);
+                (1, true)
+            }
             ")" | "]" | "}" => (1, false),
             _ if is_word && CONSTANTS.contains(&word) => (1, false),
             // The name of an argument: `attribute='total'`.
@@ -111,10 +117,16 @@ impl<'a> Walk<'a> {
             }
             "if" => {
                 self.ifs.push(self.at);
+                self.words.push(self.at);
                 (1, true)
             }
             "else" => {
                 self.ifs.pop();
+                self.words.push(self.at);
+                (1, true)
+            }
+            "and" | "or" => {
+                self.words.push(self.at);
                 (1, true)
             }
             ")" | "]" | "}" => (1, false),

@@ -143,7 +143,11 @@ impl<'a> Compiler<'a> {
             return None;
         }
         let offset = scalar.text.len() - scalar.text.trim_start().len();
-        match Expr::compile(source) {
+        let compiled = match place.reach {
+            Reach::Answer => Expr::compile_answer(source),
+            _ => Expr::compile(source),
+        };
+        match compiled {
             Ok(expr) => {
                 self.mention(expr.mentions(), scalar, place);
                 self.compare(&expr, scalar, offset);

@@ -33,6 +33,26 @@ fn steps_are_read_by_a_literal_name_only() {
 }
 
 #[test]
+fn a_text_or_number_that_is_asked_for_true_or_false_is_a_fault() {
+    let fault = fault_of("name or 'unknown'");
+    assert_eq!(
+        (fault.message.as_str(), fault.at),
+        (
+            "`'unknown'` is a text, which is neither true nor false",
+            8..17
+        )
+    );
+    assert_eq!(
+        fault.help.as_deref(),
+        Some("in place of a value that is missing or null write  … | default('unknown')")
+    );
+    assert_eq!(
+        fault_of("a and 1").message,
+        "`1` is a number, which is neither true nor false"
+    );
+}
+
+#[test]
 fn there_is_no_debug_and_no_other_function() {
     let fault = fault_of("1 + debug()");
     assert_eq!(

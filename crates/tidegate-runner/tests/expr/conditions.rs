@@ -36,7 +36,7 @@ fn a_missing_name_makes_a_line_of_classify_false() {
     let body = r#"{"errors":[{"code":"RATE"}]}"#;
     let answer = |source: &str| {
         let headers = value(r#"{"x-left":"0"}"#);
-        Expr::compile(source)
+        Expr::compile_answer(source)
             .unwrap()
             .eval_answer(200, headers, value(body))
     };
@@ -47,4 +47,19 @@ fn a_missing_name_makes_a_line_of_classify_false() {
     assert!(!answer("nothing"));
     assert!(!answer("body.errors[3].code == 'RATE'"));
     assert!(!answer("not body.missing"));
+}
+
+#[test]
+fn in_classify_any_value_may_decide() {
+    let answer = |source: &str| {
+        Expr::compile_answer(source).unwrap().eval_answer(
+            400,
+            value("{}"),
+            value(r#"{"error":"quota","left":0}"#),
+        )
+    };
+    assert!(answer("body.error and status == 400"));
+    assert!(answer("not body.left"));
+    assert!(!answer("not body.error"));
+    assert!(answer("status == 200 or body.error"));
 }

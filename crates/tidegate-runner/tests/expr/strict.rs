@@ -162,6 +162,56 @@ fn a_text_does_not_decide_a_choice() {
 }
 
 #[test]
+fn operands_of_and_or_not_are_booleans_null_or_lists() {
+    let record = r#"{"go":"false","n":0,"m":{"a":"x"},"yes":true,"no":null,"l":[1]}"#;
+    for (source, at_fault) in [
+        ("go and true", "`go` is a text"),
+        ("true and go", "`go` is a text"),
+        ("no or go", "`go` is a text"),
+        ("not go", "`go` is a text"),
+        ("(go) and yes", "`(go)` is a text"),
+        ("(go or yes) and yes", "`go` is a text"),
+        ("m.a and yes", "`m.a` is a text"),
+        ("go | lower and yes", "`go | lower` is a text"),
+        ("go ~ 'x' or yes", "`go ~ 'x'` is a text"),
+        ("1 if go | lower else 2", "`go | lower` is a text"),
+        ("1 if yes and go else 2", "`go` is a text"),
+        ("[not go]", "`go` is a text"),
+        ("l | length and yes", "`l | length` is a number"),
+        ("n + 1 or yes", "`n + 1` is a number"),
+        ("not m", "`m` is a map"),
+    ] {
+        let message = error_of(source, record);
+        assert!(message.starts_with(at_fault), "{source}: {message}");
+    }
+    assert_eq!(
+        error_of("go and true", record),
+        "`go` is a text, which is neither true nor false: write go == 'true'"
+    );
+    for (source, value) in [
+        ("yes and not no", "true"),
+        ("not l or no", "null"),
+        ("yes and l", "[1]"),
+        ("go == 'false' and n < 1 or no", "true"),
+        ("not go in ['a']", "true"),
+        ("go not in ['a'] and go is not none", "true"),
+        ("go is string and not (n > 0 or no)", "true"),
+        ("'a' if yes and n * 2 == 0 else 'b'", r#""a""#),
+        ("no and missing", "null"),
+    ] {
+        assert_eq!(json_of(source, record), value, "{source}");
+    }
+}
+
+#[test]
+fn a_missing_operand_is_named() {
+    assert_eq!(
+        error_of("yes and no", r#"{"yes":true}"#),
+        "no field or step `no`"
+    );
+}
+
+#[test]
 fn joining_prints_values_as_text_does() {
     assert_eq!(
         json_of("'n' ~ a ~ b", r#"{"a":2.0,"b":true}"#),

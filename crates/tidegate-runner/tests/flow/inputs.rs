@@ -34,6 +34,36 @@ fn a_csv_header_makes_an_unknown_name_a_fault() {
 }
 
 #[test]
+fn a_text_as_an_operand_is_a_fault_of_check() {
+    let folder = Folder::with(&[("in.csv", "id,go,n\n1,false,2\n")]);
+    let load = |filter: &str, types: &str| {
+        folder.load(&format!(
+            "source: {{ csv: in.csv, key: id, types: {types}, where: \"{filter}\" }}\n"
+        ))
+    };
+    for filter in [
+        "go and true",
+        "not go",
+        "n == '2' or (go)",
+        "(true if go else false)",
+    ] {
+        let faults = load(filter, "{ }").expect_err(filter);
+        let fault = faults.iter().next().expect("there is a fault");
+        assert_eq!(
+            fault.message(),
+            "`go` is text, and here it is taken for true or false",
+            "{filter}"
+        );
+        assert_eq!(
+            fault.helps(),
+            ["give the column a type, or write (go | bool)"]
+        );
+        load(filter, "{ go: bool }").unwrap_or_else(|faults| panic!("{faults}"));
+    }
+    load("go == 'true' and n != '1'", "{ }").unwrap_or_else(|faults| panic!("{faults}"));
+}
+
+#[test]
 fn a_typed_column_compares_with_a_number() {
     let folder = Folder::with(&[("users.csv", CSV)]);
     let (plan, _) = folder
