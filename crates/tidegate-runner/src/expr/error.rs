@@ -112,6 +112,23 @@ pub(crate) fn near<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) ->
     close.into_iter().map(|(_, name)| name).take(3).collect()
 }
 
+/// The field that somebody meant who wrote `user-id`, which is a difference: its name stands in `source`, without
+/// quotes, and is made of `name` and other words.
+pub(crate) fn dashed<'a>(
+    source: &str,
+    name: &str,
+    fields: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let mut fields = fields.into_iter();
+    fields.find(|field| {
+        let mut words = field.split(['-', ' ']);
+        let mut places = source.match_indices(field);
+        *field != name
+            && words.any(|word| word == name)
+            && places.any(|(at, _)| !source[..at].ends_with(['\'', '"']))
+    })
+}
+
 /// Levenshtein distance over bytes, without case.
 fn distance(a: &str, b: &str) -> usize {
     let b = b.as_bytes();

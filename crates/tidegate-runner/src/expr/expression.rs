@@ -1,7 +1,7 @@
 use super::{
     analysis::{Analysis, PathUse},
     answer::Answer,
-    error::{Cause, EvalError, ExprFault},
+    error::{Cause, EvalError, ExprFault, dashed},
     filters,
     guards::{self, Truth},
     mentions::Mentions,
@@ -221,6 +221,7 @@ impl Expr {
         {
             match path.resolve(names) {
                 Err(followed) if *has_default && followed == path.segments.len() => {}
+                Err(0) => return self.explain_root(path, names),
                 Err(followed) => return path.explain(names, followed),
                 Ok(_) => {}
             }
@@ -231,6 +232,15 @@ impl Expr {
                 "`{}` is undefined: it asks for a key or an index that is not there",
                 self.source
             )),
+        }
+    }
+
+    fn explain_root(&self, path: &Path, names: &dyn Names) -> Cause {
+        let cause = path.explain(names, 0);
+        let known = names.known();
+        match dashed(&self.source, &path.root, known.iter().map(String::as_str)) {
+            Some(field) => cause.help(format!("for the field write  record['{field}']")),
+            None => cause,
         }
     }
 }

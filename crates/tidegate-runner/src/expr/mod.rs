@@ -51,6 +51,7 @@ mod views;
 mod walk;
 
 pub use cell::{Scalar, to_cell};
+pub(crate) use error::dashed;
 pub use error::{EvalError, ExprFault};
 pub use escape::{Position, encode_query};
 pub use expression::Expr;

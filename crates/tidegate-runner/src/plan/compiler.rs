@@ -19,6 +19,8 @@ pub(super) struct Compiler<'a> {
     pub(super) found: &'a mut Found,
     /// The record's fields, as far as they are known before the first record.
     pub(super) columns: Columns,
+    /// The delimiter that the CSV file seems to have when its header is one column, as a flow file writes it.
+    pub(super) likely_delimiter: Option<String>,
     folder: PathBuf,
     pub(super) given: &'a Given<'a>,
     pub(super) vars: BTreeMap<String, Value>,
@@ -50,6 +52,7 @@ impl<'a> Compiler<'a> {
             flow,
             found,
             columns: Columns::Unknown,
+            likely_delimiter: None,
             folder,
             given,
             vars,
@@ -149,8 +152,12 @@ impl<'a> Compiler<'a> {
         };
         match compiled {
             Ok(expr) => {
+                let faults = self.found.faults();
                 self.mention(expr.mentions(), scalar, place);
-                self.compare(&expr, scalar, offset);
+                // Of a name that is wrong, its type says nothing: `user-id` is no difference of two columns.
+                if self.found.faults() == faults {
+                    self.compare(&expr, scalar, offset);
+                }
                 Some(expr)
             }
             Err(fault) => {

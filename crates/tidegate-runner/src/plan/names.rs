@@ -5,7 +5,7 @@ use super::{
     compiler::{Compiler, Place},
 };
 use crate::{
-    expr::{Mentions, RESERVED},
+    expr::{Mentions, RESERVED, dashed},
     flow::{Fault, Node, Scalar, did_you_mean},
 };
 
@@ -88,7 +88,7 @@ pub(super) fn check(
             faults.push(
                 Fault::error(format!("no field `{field}`"))
                     .at(&at)
-                    .help_if(near)
+                    .help_if(delimiter_help(compiler).or(near))
                     .note(known(compiler, place)),
             );
         }
@@ -178,25 +178,25 @@ fn bare_name(
         fault
     };
     let steps = step_names(compiler).filter(|_| place.reach.has_steps());
-    let dashed = dashed_field(scalar, name, &fields);
-    let fault = match did_you_mean(name, fields.iter().copied().chain(steps)) {
-        _ if dashed.is_some() => fault.help_if(dashed),
-        Some(near) => fault.help(near),
-        None if is_expression && scalar.text == name => fault.help(format!(
+    let near = did_you_mean(name, fields.iter().copied().chain(steps));
+    // Where a text is no answer, none is proposed.
+    let takes_text = !matches!(place.key, "key" | "where" | "when" | "each");
+    let fault = if let Some(delimiter) = delimiter_help(compiler) {
+        fault.help(delimiter)
+    } else if let Some(field) = dashed(&scalar.text, name, fields.iter().copied()) {
+        // `user-id` is a difference; the field of that name is written otherwise.
+        fault.help(format!("for the field write  record['{field}']"))
+    } else if let Some(near) = near {
+        fault.help(near)
+    } else if is_expression && takes_text && scalar.text == name {
+        fault.help(format!(
             "for the text itself write  {}: \"'{name}'\"",
             place.key_of(compiler, scalar)
-        )),
-        None => fault,
+        ))
+    } else {
+        fault
     };
     Some(fault.note(known(compiler, place)))
-}
-
-/// `user-id` is a difference; the field of that name is written otherwise.
-fn dashed_field(scalar: &Scalar, name: &str, fields: &[&str]) -> Option<String> {
-    let field = fields.iter().find(|field| {
-        field.starts_with(name) && field.contains(['-', ' ']) && scalar.text.contains(**field)
-    })?;
-    Some(format!("for the field write  record['{field}']"))
 }
 
 impl Place<'_> {
@@ -215,6 +215,12 @@ impl Place<'_> {
         });
         column.unwrap_or_else(|| self.key.to_owned())
     }
+}
+
+/// When the header of a CSV file is one column by mistake, that is why a field is missing.
+fn delimiter_help(compiler: &Compiler<'_>) -> Option<String> {
+    let delimiter = compiler.likely_delimiter.as_ref()?;
+    Some(format!("delimiter: \"{delimiter}\""))
 }
 
 fn step_names<'c>(compiler: &'c Compiler<'_>) -> impl Iterator<Item = &'c str> {

@@ -29,6 +29,7 @@ pub(super) fn compile(compiler: &mut Compiler<'_>) -> Option<SourcePlan> {
     let kind = kind(compiler, source);
     hidden_fields(compiler);
     let key = identity(compiler, source);
+    constant_key(compiler, source, key.as_ref());
     let filter = source
         .filter
         .as_ref()
@@ -185,6 +186,7 @@ fn read_header(
             char::from(likely).to_string()
         };
         compiler.fault(fault.help(format!("delimiter: \"{likely}\"")));
+        compiler.likely_delimiter = Some(likely);
     }
     for (column, spanned) in types {
         if !reader.has_column(column) {
@@ -236,6 +238,25 @@ fn identity(compiler: &mut Compiler<'_>, source: &Source) -> Option<Identity> {
             None
         }
         Some(node) => compiler.expr(node, KEY).map(Identity::Key),
+    }
+}
+
+/// With one key for all records, all but the first count as seen.
+fn constant_key(compiler: &mut Compiler<'_>, source: &Source, key: Option<&Identity>) {
+    let (Some(node), Some(key)) = (&source.key, key) else {
+        return;
+    };
+    let parts = match key {
+        // A SQLite source takes nothing but a column.
+        _ if matches!(source.format, SourceFormat::Sqlite { .. }) => return,
+        Identity::Content => return,
+        Identity::Key(key) => std::slice::from_ref(key),
+        Identity::Keys(keys) => keys.as_slice(),
+    };
+    if parts.iter().all(|part| part.mentions().is_fixed()) {
+        let fault = Fault::error("the key is the same for every record").at(node.span());
+        let fault = fault.label("`key` holds expressions, and this one mentions no field");
+        compiler.fault(fault.help("key: id"));
     }
 }
 

@@ -18,6 +18,27 @@ fn a_field_cannot_take_the_place_of_a_reserved_name() {
 }
 
 #[test]
+fn a_field_with_a_dash_is_proposed_where_it_was_read_as_a_difference() {
+    for (source, record) in [
+        ("user-id", r#"{"user-id":7}"#),
+        ("user-id > 5", r#"{"user-id":7,"user":8}"#),
+    ] {
+        let error = eval(source, &scope(record)).unwrap_err();
+        assert_eq!(
+            error.help.as_deref(),
+            Some("for the field write  record['user-id']"),
+            "{source}: {error}"
+        );
+    }
+    assert_eq!(json_of("record['user-id']", r#"{"user-id":7}"#), "7");
+    let error = eval("record['user-id'] - id", &scope(r#"{"user-id":7}"#)).unwrap_err();
+    assert_eq!(
+        error.help.as_deref(),
+        Some("known here: user-id, user, geo")
+    );
+}
+
+#[test]
 fn a_step_beats_a_field_and_record_means_the_field() {
     let scope = scope_with_user(r#"{"user":"field"}"#, r#"{"name":"Ann"}"#);
     assert_eq!(shown(&eval("user.name", &scope).unwrap()), r#""Ann""#);

@@ -1,5 +1,5 @@
-use crate::support::{EXAMPLE, faults, gallery, with_steps};
-use tidegate_runner::flow::Look;
+use crate::support::{EXAMPLE, faults, gallery, plan, with_steps};
+use tidegate_runner::flow::{Fault, Look};
 
 /// Flows that differ from the example by one replaced part.
 fn changed(changes: &[(&str, &str)]) -> Vec<String> {
@@ -112,6 +112,25 @@ fn calls() {
         with_steps("a:\n  api: GET /x\n  headers: { A: 1, a: 2 }"),
     ];
     insta::assert_snapshot!(shown(&flows));
+}
+
+#[test]
+fn a_key_that_is_the_same_for_every_record_is_a_fault() {
+    let source = |key: &str| format!("source: {{ jsonl: in.jsonl, key: {key} }}\n");
+    for key in ["\"'id'\"", "1", "[1, run.id]", "vars.day"] {
+        let text = format!("vars: {{ day: 1 }}\n{}", source(key));
+        let faults = faults(&text);
+        assert_eq!(faults.len(), 1, "{faults}");
+        let message = faults.iter().next().map(Fault::message);
+        assert_eq!(
+            message,
+            Some("the key is the same for every record"),
+            "{key}"
+        );
+    }
+    for key in ["id", "[\"'eu'\", id]", "record | tojson"] {
+        plan(&source(key));
+    }
 }
 
 #[test]

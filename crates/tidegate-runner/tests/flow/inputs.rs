@@ -34,6 +34,27 @@ fn a_csv_header_makes_an_unknown_name_a_fault() {
 }
 
 #[test]
+fn a_csv_file_with_another_delimiter_says_which() {
+    let folder = Folder::with(&[("semi.csv", "id;t\n1;2\n"), ("tab.csv", "id\tt\n1\t2\n")]);
+    for (source, help) in [
+        ("{ csv: semi.csv, key: id }", "delimiter: \";\""),
+        ("{ csv: semi.csv, key: record.id }", "delimiter: \";\""),
+        ("{ csv: tab.csv, key: id }", "delimiter: \"\\t\""),
+    ] {
+        let faults = folder
+            .load(&format!("source: {source}\n"))
+            .expect_err("the header has no such field");
+        assert_eq!(faults.len(), 1, "{faults}");
+        let fault = faults.iter().next().expect("there is a fault");
+        assert_eq!(fault.helps(), [help], "{source}");
+        let mended = source.replace(" }", &format!(", {help} }}"));
+        folder
+            .load(&format!("source: {mended}\n"))
+            .unwrap_or_else(|faults| panic!("{faults}"));
+    }
+}
+
+#[test]
 fn a_text_as_an_operand_is_a_fault_of_check() {
     let folder = Folder::with(&[("in.csv", "id,go,n\n1,false,2\n")]);
     let load = |filter: &str, types: &str| {
@@ -61,6 +82,29 @@ fn a_text_as_an_operand_is_a_fault_of_check() {
         load(filter, "{ go: bool }").unwrap_or_else(|faults| panic!("{faults}"));
     }
     load("go == 'true' and n != '1'", "{ }").unwrap_or_else(|faults| panic!("{faults}"));
+}
+
+#[test]
+fn a_field_with_a_dash_is_proposed_and_its_parts_are_not_judged() {
+    let folder = Folder::with(&[
+        ("in.csv", "id,user-id\n1,7\n"),
+        ("user.csv", "user,user-id\n1,7\n"),
+    ]);
+    let service = "services:\n  api: { base: \"http://x.example\", rate: 1/s }\n";
+    for (file, key, wrong) in [
+        ("in.csv", "id", "no field or step `user`"),
+        ("user.csv", "user", "no field or step `id`"),
+    ] {
+        let faults = folder
+            .load(&format!(
+                "source: {{ csv: {file}, key: {key} }}\n{service}steps:\n  a:\n    api: GET /x\n    when: user-id > 5\n"
+            ))
+            .expect_err("it is a difference");
+        assert_eq!(faults.len(), 1, "{faults}");
+        let fault = faults.iter().next().expect("there is a fault");
+        assert_eq!(fault.message(), wrong);
+        assert_eq!(fault.helps(), ["for the field write  record['user-id']"]);
+    }
 }
 
 #[test]
