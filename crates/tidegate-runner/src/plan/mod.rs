@@ -22,6 +22,6 @@ mod vars;
 pub use load::{Given, load, load_text};
 pub use types::{
     AsBody, BodyPlan, CallPlan, Classify, ColumnType, CsvOptions, DeadLetterPlan, Duplicates,
-    EachPlan, Identity, Match, Order, Plan, RecordsPlan, Rerun, RowPlan, ServicePlan, SinkPlan,
-    SinkTarget, SourceKind, SourcePlan, StepPlan, TableVerb,
+    EachPlan, Identity, MAX_STEPS, Match, Order, Plan, RecordsPlan, Rerun, RowPlan, ServicePlan,
+    SinkPlan, SinkTarget, SourceKind, SourcePlan, StepPlan, TableVerb,
 };

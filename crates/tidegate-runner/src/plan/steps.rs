@@ -4,7 +4,7 @@ use http::Method;
 use std::collections::BTreeMap;
 
 use super::{
-    BodyPlan, CallPlan, EachPlan, StepPlan, classify,
+    BodyPlan, CallPlan, EachPlan, MAX_STEPS, StepPlan, classify,
     compiler::{Compiler, Place},
     names::Reach,
     order, services, targets,
@@ -18,6 +18,14 @@ use crate::{
 pub(super) fn compile(compiler: &mut Compiler<'_>) -> Option<Vec<StepPlan>> {
     let mut steps = Vec::new();
     let mut uses = Vec::new();
+    let written = &compiler.flow.steps;
+    if let Some(first_beyond) = written.get(MAX_STEPS) {
+        let message = format!(
+            "a flow has at most {MAX_STEPS} steps, this one has {}",
+            written.len()
+        );
+        compiler.fault(Fault::error(message).at(&first_beyond.name.at));
+    }
     for step in &compiler.flow.steps {
         let plan = one(compiler, step);
         let mut used = compiler.take_uses();

@@ -3,6 +3,9 @@
 use crate::expr::{Expr, Target, Text};
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+/// Most steps of a flow: a run keeps those of a record that have ended in the bits of one word.
+pub const MAX_STEPS: usize = 64;
+
 /// A whole job, ready to run.
 #[derive(Debug)]
 pub struct Plan {
@@ -22,7 +25,7 @@ pub struct Plan {
     pub source: SourcePlan,
     /// Remote dependencies, by index.
     pub services: Vec<ServicePlan>,
-    /// The steps; each one's `needs` point to earlier entries only.
+    /// The steps, at most [`MAX_STEPS`]; each one's `needs` point to earlier entries only.
     pub steps: Vec<StepPlan>,
     /// Where results go; without a sink a record is done when its steps are.
     pub sink: Option<SinkPlan>,

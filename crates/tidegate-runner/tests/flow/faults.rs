@@ -1,5 +1,8 @@
 use crate::support::{EXAMPLE, faults, gallery, plan, with_steps};
-use tidegate_runner::flow::{Fault, Look};
+use tidegate_runner::{
+    flow::{Fault, Look},
+    plan::MAX_STEPS,
+};
 
 /// Flows that differ from the example by one replaced part.
 fn changed(changes: &[(&str, &str)]) -> Vec<String> {
@@ -112,6 +115,25 @@ fn calls() {
         with_steps("a:\n  api: GET /x\n  headers: { A: 1, a: 2 }"),
     ];
     insta::assert_snapshot!(shown(&flows));
+}
+
+#[test]
+fn a_flow_has_at_most_64_steps() {
+    let steps = |count: usize| {
+        let steps: String = (0..count)
+            .map(|step| format!("s{step}:\n  api: GET /{step}\n"))
+            .collect();
+        with_steps(&steps)
+    };
+    assert_eq!(plan(&steps(MAX_STEPS)).steps.len(), 64);
+    let text = steps(MAX_STEPS + 1);
+    let faults = faults(&text);
+    let fault = faults.iter().next().expect("there is a fault");
+    assert_eq!(
+        fault.message(),
+        "a flow has at most 64 steps, this one has 65"
+    );
+    assert_eq!(&text[fault.span().expect("it has a place")], "s64");
 }
 
 #[test]
