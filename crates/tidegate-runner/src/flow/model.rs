@@ -158,13 +158,25 @@ fn vars(top: &Fields<'_>, found: &mut Found) -> Map {
         if !super::values::is_name(&name.text) {
             found.add(bad_name(name, "a variable"));
         }
-        if let Node::Scalar(scalar) = value
-            && scalar.text.contains("{{")
-        {
-            expected(value, "a value without placeholders", found);
-        }
+        refuse_placeholders(value, found);
     }
     vars
+}
+
+fn refuse_placeholders(value: &Node, found: &mut Found) {
+    match value {
+        Node::Scalar(scalar) if scalar.text.contains("{{") => {
+            expected(value, "a value without placeholders", found);
+        }
+        Node::List(items, _) => items
+            .iter()
+            .for_each(|item| refuse_placeholders(item, found)),
+        Node::Map(map) => {
+            let values = map.entries.iter().map(|(_, value)| value);
+            values.for_each(|value| refuse_placeholders(value, found));
+        }
+        Node::Scalar(_) | Node::Broken(_) => {}
+    }
 }
 
 /// The fault of a name that no expression could mention.

@@ -137,6 +137,24 @@ fn a_flow_has_at_most_64_steps() {
 }
 
 #[test]
+fn a_placeholder_is_a_fault_anywhere_in_vars() {
+    let vars = |vars: &str| format!("source: {{ jsonl: in.jsonl, key: id }}\nvars: {vars}\n");
+    for text in [
+        "{ a: \"{{ env.TOKEN }}\" }",
+        "{ a: [x, \"{{ env.TOKEN }}\"] }",
+        "{ a: { b: [{ c: \"{{ env.TOKEN }}\" }] } }",
+    ] {
+        let faults = faults(&vars(text));
+        let messages: Vec<_> = faults.iter().map(Fault::message).collect();
+        assert_eq!(
+            messages,
+            ["expected a value without placeholders, found a text"],
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn a_key_that_is_the_same_for_every_record_is_a_fault() {
     let source = |key: &str| format!("source: {{ jsonl: in.jsonl, key: {key} }}\n");
     for key in ["\"'id'\"", "1", "[1, run.id]", "vars.day"] {
