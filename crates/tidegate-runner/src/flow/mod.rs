@@ -10,6 +10,7 @@
 //! schema   the tables as a JSON schema
 //! ```
 
+mod brackets;
 mod ends;
 mod fault;
 mod fields;

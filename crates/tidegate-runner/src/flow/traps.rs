@@ -2,7 +2,11 @@
 //!
 //! The parser says where it stopped; the line says why. Each trap is one that users fall into in their first hour.
 
-use super::{fault::Fault, tree::Span};
+use super::{
+    brackets::{Bare, bare_value, unclosed},
+    fault::Fault,
+    tree::Span,
+};
 
 /// A map or list as a key: nearly always `{{ … }}` without quotes.
 pub(crate) fn complex_key(text: &str, map: &Span, key: &Span) -> Fault {
@@ -19,7 +23,7 @@ pub(crate) fn explain(text: &str, at: usize, info: &str) -> Fault {
     let at = at.min(text.len());
     let line = Line::of(text, at);
     if info.contains("flow mapping") || info.contains("flow sequence") {
-        if let Some(fault) = line.trap() {
+        if let Some(fault) = line.trap().or_else(|| line.bracket_inside(at)) {
             return fault;
         }
         if let Some(open) = unclosed(&text[..at]) {
@@ -56,20 +60,6 @@ pub(crate) fn explain(text: &str, at: usize, info: &str) -> Fault {
 /// The character at a byte; nothing at the end of the text.
 fn one_char(text: &str, at: usize) -> Span {
     at..at + text[at..].chars().next().map_or(0, char::len_utf8)
-}
-
-/// The last bracket that is open at the end of a text.
-fn unclosed(text: &str) -> Option<usize> {
-    let mut closed = 0_usize;
-    for (at, c) in text.char_indices().rev() {
-        match c {
-            ']' | '}' => closed += 1,
-            '[' | '{' if closed == 0 => return Some(at),
-            '[' | '{' => closed -= 1,
-            _ => {}
-        }
-    }
-    None
 }
 
 /// A line of the file, and what seems to be its key and value.
@@ -198,6 +188,29 @@ impl<'t> Line<'t> {
             }
             _ => fault.help("quote that text, or give each key a line of its own"),
         })
+    }
+
+    /// `{ over: friends | default([]) }`, if the parser stopped in such a value.
+    fn bracket_inside(&self, stopped: usize) -> Option<Fault> {
+        let Bare { at, bracket } = bare_value(self.value)?;
+        if !(self.value_at + at.start..=self.value_at + at.end).contains(&stopped) {
+            return None;
+        }
+        let shown = &self.value[bracket..=bracket];
+        let what = if shown == "[" { "a list" } else { "a map" };
+        let fault = Fault::error(format!(
+            "a value with `{shown}` must be quoted inside `{{ … }}` and `[ … ]`"
+        ));
+        let fault = fault
+            .at(&self.at(bracket, 1))
+            .label(format!("YAML reads this as the start of {what}"));
+        let bare = &self.value[at.clone()];
+        let quoted = match bare.contains('"') {
+            false => format!("\"{bare}\""),
+            true => format!("'{}'", bare.replace('\'', "''")),
+        };
+        let (before, after) = (&self.value[..at.start], &self.value[at.end..]);
+        Some(fault.help(format!("{}{before}{quoted}{after}", self.prefix())))
     }
 
     /// `'x' ~ y`.

@@ -77,6 +77,13 @@ fn the_first_hour_of_yaml() {
         format!("{source}records:\n  order: any\n    window: 5\n"),
         format!("{source}name: - x\n"),
         format!("{source}? [a]\n: b\n"),
+        format!(
+            "{source}steps:\n  a:\n    each: {{ over: user.friends | default([]), max: 50 }}\n"
+        ),
+        format!(
+            "{source}steps:\n  a:\n    each: {{\n      over: b | default({{}}),\n      max: 50 }}\n"
+        ),
+        format!("{source}steps:\n  a:\n    each: {{ over: b['x'] | default(\"y\"), max: 50 }}\n"),
     ];
     insta::assert_snapshot!(gallery(
         &flows.iter().map(String::as_str).collect::<Vec<_>>()
@@ -93,6 +100,7 @@ fn a_help_can_be_pasted() {
         "source: { jsonl: in.jsonl, key: id }\nname: @x\n",
         "source: { jsonl: in.jsonl, key: id }\nservices:\n  api:\n    base: http://x.example\n    timeout: 5\n",
         "source: { jsonl: in.jsonl, key: id }\nservices:\n  api:\n    base: http://x.example\n    classify:\n      ok: 404\n",
+        "source: { jsonl: in.jsonl, key: \"id\" }\nsteps:\n  a:\n    each: { over: user.friends | default([]), max: 50 }\n",
     ];
     for text in flows {
         let faults = faults(text);
