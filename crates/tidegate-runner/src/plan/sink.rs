@@ -67,6 +67,17 @@ fn target(compiler: &mut Compiler<'_>, sink: &Sink) -> Option<SinkTarget> {
                 );
                 return None;
             };
+            if !create && is_missing(&path, table) {
+                let fault = Fault::warning(format!("there is no table `{table}` yet"));
+                let fault = fault
+                    .at(sink.place.span())
+                    .label("a table is made only in a database that holds no other");
+                compiler.fault(match verb {
+                    // Its rows would be missing too.
+                    TableVerb::Update(_) => fault.help("look at the name"),
+                    _ => fault.help("look at the name, or write  create: true"),
+                });
+            }
             SinkTarget::Sqlite {
                 path,
                 table: table.clone(),
@@ -75,6 +86,21 @@ fn target(compiler: &mut Compiler<'_>, sink: &Sink) -> Option<SinkTarget> {
             }
         }
     })
+}
+
+/// Whether the database has tables, but not this one. It may come later, so it is no fault of the flow.
+fn is_missing(database: &Path, table: &str) -> bool {
+    // A database that holds nothing but journals gets its table from the run.
+    const IS_MISSING: &str = r"SELECT
+        EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table'
+            AND name NOT LIKE 'tidegate\_%' ESCAPE '\' AND name NOT LIKE 'sqlite\_%' ESCAPE '\')
+        AND NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE lower(name) = lower(?))";
+    // What cannot be asked here, the run will say.
+    database.is_file()
+        && tidegate_sql::open(database, tidegate_sql::Access::ReadOnly).is_ok_and(|connection| {
+            let answer = connection.query_row(IS_MISSING, [table], |row| row.get(0));
+            answer.unwrap_or(false)
+        })
 }
 
 /// A key that the row does not hold could match nothing.

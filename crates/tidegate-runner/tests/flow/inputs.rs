@@ -108,6 +108,30 @@ fn a_field_with_a_dash_is_proposed_and_its_parts_are_not_judged() {
 }
 
 #[test]
+fn a_table_that_is_missing_is_said_before_the_run() {
+    let folder = Folder::with(&[("in.jsonl", "{\"id\":1}\n")]);
+    let connection = tidegate_sql::open(folder.path("app.db"), tidegate_sql::Access::Create)
+        .expect("a database can be made");
+    connection
+        .execute_batch("CREATE TABLE Users (id INTEGER PRIMARY KEY)")
+        .expect("a table can be made");
+    let sink = |sink: &str| {
+        let said = folder.said(&format!(
+            "source: {{ jsonl: in.jsonl, key: id }}\nsink: {{ {sink}, row: {{ id: id }} }}\n"
+        ));
+        said.contains("there is no table `nope` yet") && said.contains("create: true")
+    };
+    assert!(sink("sqlite: app.db, insert: nope"));
+    assert!(!sink("sqlite: app.db, insert: nope, create: true"));
+    assert!(!sink("sqlite: app.db, insert: users"));
+    assert!(!sink("sqlite: new.db, insert: nope"));
+    connection
+        .execute_batch("DROP TABLE Users; CREATE TABLE tidegate_x (id INTEGER)")
+        .expect("a table can be dropped");
+    assert!(!sink("sqlite: app.db, insert: nope"));
+}
+
+#[test]
 fn a_typed_column_compares_with_a_number() {
     let folder = Folder::with(&[("users.csv", CSV)]);
     let (plan, _) = folder
