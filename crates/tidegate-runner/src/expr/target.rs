@@ -198,6 +198,11 @@ impl Target {
         }
     }
 
+    /// Whether the whole target is a value: `{{ next | url }}`.
+    pub fn is_lone_url(&self) -> bool {
+        matches!(self.shape, Shape::Url(_))
+    }
+
     /// What the expressions mention.
     pub fn mentions(&self) -> &Mentions {
         &self.mentions

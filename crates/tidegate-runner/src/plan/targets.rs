@@ -6,7 +6,7 @@ use crate::{
     flow::{Fault, Span, Step},
 };
 
-/// Whole URLs and services without a base belong together.
+/// A path needs a base; a whole URL needs a host that the service may be asked for.
 pub(super) fn check(compiler: &mut Compiler<'_>, step: &Step, target: &Target) {
     let at = step.call.locate(
         &(step.target_from..step.call.text.len()),
@@ -16,7 +16,8 @@ pub(super) fn check(compiler: &mut Compiler<'_>, step: &Step, target: &Target) {
     let Some(index) = step.service else { return };
     let service = &compiler.flow.services[index];
     match (target.is_whole_url(), &service.base) {
-        (true, Some(base)) if service.allow.is_empty() => {
+        // A URL from data may name the host of `base`; one that is written out had better be a path.
+        (true, Some(base)) if service.allow.is_empty() && !target.is_lone_url() => {
             let fault = Fault::error(format!(
                 "a whole URL, but the service `{}` has a base",
                 service.name.value

@@ -105,7 +105,7 @@ fn names() {
 #[test]
 fn calls() {
     let flows = [
-        with_steps("a:\n  api: GET {{ next | url }}"),
+        with_steps("a:\n  api: GET https://files.example.com/x"),
         with_steps("a:\n  api: GET users"),
         with_steps("a:\n  api: POST /x\n  body: x\n  form: { a: b }"),
         with_steps("a:\n  api: GET /x\n  also: GET /y"),
@@ -171,6 +171,20 @@ fn a_key_that_is_the_same_for_every_record_is_a_fault() {
     for key in ["id", "[\"'eu'\", id]", "record | tojson"] {
         plan(&source(key));
     }
+}
+
+#[test]
+fn a_url_from_data_may_go_to_the_host_of_base_without_allow() {
+    let plan = plan(&with_steps("a:\n  api: GET {{ next | url }}"));
+    assert!(plan.services[0].allow.is_empty());
+    let without_base = with_steps("a:\n  api: GET {{ next | url }}")
+        .replace("base: \"https://api.example.com\", ", "");
+    let faults = faults(&without_base);
+    let message = faults.iter().next().map(Fault::message);
+    assert_eq!(
+        message,
+        Some("the service `api` has neither `base` nor `allow`")
+    );
 }
 
 #[test]
