@@ -132,7 +132,7 @@ pub(crate) static RECORDS: Table = Table {
         key("memory", Shape::Size, "Bytes of records and answers held at once; memory does not grow with the input. Default 16MiB: 256 records of 64 KiB.", "64MiB").or("16MiB"),
         key("order", Shape::OneOf(&["any", "input"]), "Order of rows in the sink. Default any: one slow record holds nobody up.", "input").or("any"),
         key("window", Shape::Count(1), "With `order: input`, how many records reading may run ahead of the oldest unfinished one. Default 4 × in_flight.", "2048"),
-        key("deadline", Shape::Duration, "Time for one record's own calls, without waits for limits. None by default: attempts × timeout bounds every record.", "10m"),
+        key("deadline", Shape::Duration, "Time for one record's own requests: its clock runs only while at least one of them is open. Queues, pauses, outages and back-off are not charged. None by default: attempts × timeout bounds every record.", "10m"),
     ],
 };
 
@@ -150,7 +150,7 @@ pub(crate) static SERVICE: Table = Table {
         key("rate", Shape::Rate, "Requests a second, minute, hour or day, evenly spaced. No default: only the service's owner knows it.", "100/s"),
         key("burst", Shape::Count(1), "Requests that may leave together after a pause. Default 1: never above the rate.", "10").or("1"),
         key("timeout", Shape::Duration, "For one attempt. Default 30s: what most gateways give up after.", "2s").or("30s"),
-        key("retry", Shape::Either(&[Shape::Count(0), Shape::Map(&RETRY)]), "Repeats after the first attempt. Default 4: with back-off about 2 s, past most hiccups.", "5").or("4"),
+        key("retry", Shape::Either(&[Shape::Count(0), Shape::Map(&RETRY)]), "Repeats after the first attempt. Default 4: past a lost packet or a restart behind a balancer. Their back-off is at most 0.75 s together; longer troubles are `patience`.", "5").or("4"),
         key("patience", Shape::Duration, "How long the service may stay down while its records wait, before the run gives up. Default 10m: a deployment or a short outage.", "1h").or("10m"),
         key("max_body", Shape::Size, "Largest answer. Default 10MB: one answer cannot fill the memory.", "50MB").or("10MB"),
         key("tls", Shape::Map(&TLS), "Further trust for TLS.", "{ ca: ca.pem }"),
@@ -342,7 +342,7 @@ pub(crate) static SINK: Table = Table {
         key("upsert", Shape::Word, "`TABLE(KEY, …)`: a new row, or new values for the row with this key.", "users(id)"),
         key("update", Shape::Word, "`TABLE(KEY, …)`: new values for the row with this key; none there: a dead letter.", "users(id)"),
         key("row", Shape::Exprs, "Columns and their expressions, in this order. Default: the record with its answers.", "{ id: id, name: user.name }"),
-        key("create", Shape::Bool, "Make the table in a database that exists. Default false: a mistyped name makes no table.", "true").or("false"),
+        key("create", Shape::Bool, "Make the table in a database that holds others. Default false: a mistyped name makes no table.", "true").or("false"),
         key("append", Shape::Bool, "Whether a first run may add to a file that is not empty. Default false: two jobs do not mix.", "true").or("false"),
     ],
 };
