@@ -1,10 +1,6 @@
 use super::redact::Secrets;
 use minijinja::value::Value;
-use std::{
-    borrow::Cow,
-    collections::BTreeMap,
-    fmt,
-};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 /// Names that are stronger than a step or a field of that name.
 pub const RESERVED: [&str; 11] = [

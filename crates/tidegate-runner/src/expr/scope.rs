@@ -181,8 +181,8 @@ impl Inner {
             "index" => self.item.as_ref().map(|(_, index)| Value::from(*index)),
             "request" => self.request.clone(),
             "message" | "cursor" | "response" => None,
-            _ => match shared.globals.step_index.get(name) {
-                Some(&index) => Some(shared.step_body(index)),
+            _ => match shared.globals.step(name) {
+                Some(index) => Some(shared.step_body(index)),
                 None => field(&shared.record, name),
             },
         }
