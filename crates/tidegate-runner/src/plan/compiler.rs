@@ -346,6 +346,12 @@ impl<'a> Compiler<'a> {
         self.env.insert(name, value);
     }
 
+    /// When the header of a CSV file is one column by mistake, that is why a field is missing.
+    pub(super) fn delimiter_help(&self) -> Option<String> {
+        let delimiter = self.likely_delimiter.as_ref()?;
+        Some(format!("delimiter: \"{delimiter}\""))
+    }
+
     /// The steps mentioned since the last call.
     pub(super) fn take_uses(&mut self) -> BTreeMap<String, Span> {
         std::mem::take(&mut self.uses)

@@ -88,7 +88,7 @@ pub(super) fn check(
             faults.push(
                 Fault::error(format!("no field `{field}`"))
                     .at(&at)
-                    .help_if(delimiter_help(compiler).or(near))
+                    .help_if(compiler.delimiter_help().or(near))
                     .note(known(compiler, place)),
             );
         }
@@ -181,7 +181,7 @@ fn bare_name(
     let near = did_you_mean(name, fields.iter().copied().chain(steps));
     // Where a text is no answer, none is proposed.
     let takes_text = !matches!(place.key, "key" | "where" | "when" | "each");
-    let fault = if let Some(delimiter) = delimiter_help(compiler) {
+    let fault = if let Some(delimiter) = compiler.delimiter_help() {
         fault.help(delimiter)
     } else if let Some(field) = dashed(&scalar.text, name, fields.iter().copied()) {
         // `user-id` is a difference; the field of that name is written otherwise.
@@ -215,12 +215,6 @@ impl Place<'_> {
         });
         column.unwrap_or_else(|| self.key.to_owned())
     }
-}
-
-/// When the header of a CSV file is one column by mistake, that is why a field is missing.
-fn delimiter_help(compiler: &Compiler<'_>) -> Option<String> {
-    let delimiter = compiler.likely_delimiter.as_ref()?;
-    Some(format!("delimiter: \"{delimiter}\""))
 }
 
 fn step_names<'c>(compiler: &'c Compiler<'_>) -> impl Iterator<Item = &'c str> {

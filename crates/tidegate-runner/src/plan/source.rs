@@ -256,7 +256,8 @@ fn constant_key(compiler: &mut Compiler<'_>, source: &Source, key: Option<&Ident
     if parts.iter().all(|part| part.mentions().is_fixed()) {
         let fault = Fault::error("the key is the same for every record").at(node.span());
         let fault = fault.label("`key` holds expressions, and this one mentions no field");
-        compiler.fault(fault.help("key: id"));
+        let help = compiler.delimiter_help();
+        compiler.fault(fault.help(help.unwrap_or_else(|| "key: id".to_owned())));
     }
 }
 

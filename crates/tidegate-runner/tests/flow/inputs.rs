@@ -39,6 +39,7 @@ fn a_csv_file_with_another_delimiter_says_which() {
     for (source, help) in [
         ("{ csv: semi.csv, key: id }", "delimiter: \";\""),
         ("{ csv: semi.csv, key: record.id }", "delimiter: \";\""),
+        ("{ csv: semi.csv, key: \"'id'\" }", "delimiter: \";\""),
         ("{ csv: tab.csv, key: id }", "delimiter: \"\\t\""),
     ] {
         let faults = folder
@@ -47,7 +48,9 @@ fn a_csv_file_with_another_delimiter_says_which() {
         assert_eq!(faults.len(), 1, "{faults}");
         let fault = faults.iter().next().expect("there is a fault");
         assert_eq!(fault.helps(), [help], "{source}");
-        let mended = source.replace(" }", &format!(", {help} }}"));
+        let mended = source
+            .replace(" }", &format!(", {help} }}"))
+            .replace("\"'id'\"", "id");
         folder
             .load(&format!("source: {mended}\n"))
             .unwrap_or_else(|faults| panic!("{faults}"));
