@@ -1,7 +1,13 @@
 //! Runs that are stopped in the middle of something else than plain reading.
 
 use crate::support::{Case, Server, json_lines, numbered, wait_until};
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 use tidegate_test::Api;
 
 const FLOW: &str = "
@@ -110,8 +116,8 @@ fn filtered_records_are_counted_once_when_the_input_is_read_again() {
 
 /// Stopped while record 5 waits for its next attempt and all the others are done.
 #[cfg(unix)]
-fn stopped_with_one_behind(server: &Server) -> Case {
-    let flow = FLOW.replace("times: 1, base: 1ms", "times: 9, base: 1m, cap: 1m");
+fn stopped_with_one_behind(server: &Server, mended: &AtomicBool) -> Case {
+    let flow = FLOW.replace("times: 1, base: 1ms", "times: 10000, base: 50ms, cap: 50ms");
     let case = Case::new(&server.base(), &flow).rows(100);
     let run = case.start_run(&["--grace", "2s"]);
     wait_until("the others are done", || {
@@ -119,6 +125,7 @@ fn stopped_with_one_behind(server: &Server) -> Case {
     });
     run.signal(rustix::process::Signal::INT);
     assert_eq!(run.ends().exits(4).counts(), [99, 0, 0, 1]);
+    mended.store(true, Ordering::SeqCst);
     case
 }
 
@@ -127,27 +134,22 @@ fn line_ends(bytes: &[u8]) -> usize {
     bytes.iter().filter(|byte| **byte == b'\n').count()
 }
 
-/// Fails record 5 the first time.
+/// Fails record 5 until it is mended.
 #[cfg(unix)]
-fn failing_once() -> Server {
-    Server::start(|request, before| {
-        let is_first = before.iter().all(|other| other.target != request.target);
-        (
-            if request.target == "/users/5" && is_first {
-                500
-            } else {
-                200
-            },
-            "{}".to_owned(),
-        )
+fn failing_at_five(mended: &Arc<AtomicBool>) -> Server {
+    let mended = mended.clone();
+    Server::start(move |request, _| {
+        let fails = request.target == "/users/5" && !mended.load(Ordering::SeqCst);
+        (if fails { 500 } else { 200 }, "{}".to_owned())
     })
 }
 
 #[cfg(unix)]
 #[test]
 fn one_record_that_is_left_behind_is_the_only_one_asked_again() {
-    let server = failing_once();
-    let case = stopped_with_one_behind(&server);
+    let mended = Arc::default();
+    let server = failing_at_five(&mended);
+    let case = stopped_with_one_behind(&server, &mended);
     let asked = server.seen().len();
     assert_eq!(case.run(&[]).exits(0).counts(), [1, 0, 99, 0]);
     assert_eq!(
@@ -162,8 +164,9 @@ fn one_record_that_is_left_behind_is_the_only_one_asked_again() {
 #[cfg(unix)]
 #[test]
 fn a_row_inserted_behind_the_mark_and_before_finished_ones_is_not_lost() {
-    let server = failing_once();
-    let case = stopped_with_one_behind(&server);
+    let mended = Arc::default();
+    let server = failing_at_five(&mended);
+    let case = stopped_with_one_behind(&server, &mended);
     let asked = server.seen().len();
     // In place, longer than before, and equal up to the record that was left behind.
     let whole = case

@@ -28,7 +28,8 @@ impl Engine {
             self.launch(gather, record);
         }
         let mut blocked = None;
-        while self.stop.is_none() && !self.limit_reached() {
+        let mut open = true;
+        while open && self.stop.is_none() && !self.limit_reached() {
             let Some(next) = self.queue.front() else {
                 break;
             };
@@ -38,6 +39,10 @@ impl Engine {
                     let held = self.early.release();
                     self.bury_held(held);
                     continue;
+                }
+                if why == Blocked::Memory && self.flying == 0 {
+                    // Only a commit frees it, and nothing else will fill the batch.
+                    self.commit();
                 }
                 if why == Blocked::NoRoom {
                     self.work.bell.ask();
@@ -51,7 +56,7 @@ impl Engine {
                     self.taken_again += u64::from(record.retry_of.is_some());
                     self.held_bytes += record.weight();
                     if let Some(record) = self.keys.start(record.identity, record) {
-                        self.launch(gather, record);
+                        open = self.launch(gather, record);
                     }
                 }
                 Some(Fed::Bad(bad)) => self.bad(bad),
@@ -103,18 +108,22 @@ impl Engine {
         self.flying == 0 || self.doors.iter().all(room)
     }
 
-    fn launch(&mut self, gather: &mut Gather<Worked, RunError>, record: Box<Record>) {
+    /// Starts a record. False once the scope is cancelled, which the loop is about to hear: the record counts as not taken.
+    fn launch(&mut self, gather: &mut Gather<Worked, RunError>, record: Box<Record>) -> bool {
         let work = self.work.clone();
-        self.flying += 1;
-        self.launched += 1;
+        let (weight, is_retry) = (record.weight(), record.retry_of.is_some());
         let spawned = gather.try_spawn_with_grace("record", self.options.grace, async move {
             Ok(work_on(work, record).await)
         });
         if spawned.is_err() {
-            // The scope is cancelled: the loop is about to hear of it.
-            self.flying -= 1;
-            self.launched -= 1;
+            self.taken -= 1;
+            self.taken_again -= u64::from(is_retry);
+            self.held_bytes -= weight;
+            return false;
         }
+        self.flying += 1;
+        self.launched += 1;
+        true
     }
 
     pub(super) fn received(&mut self, batch: Option<Result<Batch, ReaderError>>) {
