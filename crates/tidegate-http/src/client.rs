@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
-use http::uri::Scheme;
+use http::uri::{Authority, Scheme};
 use http::{Method, Response, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -167,7 +167,11 @@ impl fmt::Debug for Client {
 
 fn check(uri: &Uri) -> Result<(), HttpError> {
     let known = uri.scheme() == Some(&Scheme::HTTP) || uri.scheme() == Some(&Scheme::HTTPS);
-    if known && uri.host().is_some_and(|host| !host.is_empty()) {
+    let has_host = |authority: &Authority| {
+        let authority = authority.as_str();
+        !authority.is_empty() && !authority.starts_with(':') && !authority.ends_with('@')
+    };
+    if known && uri.authority().is_some_and(has_host) {
         Ok(())
     } else {
         Err(HttpError::bad_uri())

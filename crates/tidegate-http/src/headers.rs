@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, HeaderName};
 use http::header::{DATE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName};
 use tokio::time::Instant;
 
 /// The latest time that is told apart: beyond it an `Instant` may not reach.
@@ -34,6 +34,14 @@ pub fn retry_after(headers: &HeaderMap, now: Instant) -> Option<Instant> {
 /// seconds since 1970. Of several policies the one with the least left counts. `None` when nothing readable is there.
 #[must_use]
 pub fn quota(headers: &HeaderMap, now: Instant) -> Option<(u64, Option<Instant>)> {
+    // Most answers say nothing, and each one is asked: one look at the names tells.
+    let says = |name: &HeaderName| {
+        let name = name.as_str();
+        name.starts_with("ratelimit") || name.starts_with("x-rate")
+    };
+    if !headers.keys().any(says) {
+        return None;
+    }
     let (remaining, reset) = structured(headers).or_else(|| separate(headers))?;
     let at = reset.map(|reset| now + reset_delay(reset, headers).min(FAR));
     Some((remaining, at))

@@ -94,6 +94,9 @@ fn says_json(answer: &Answer) -> bool {
         .headers
         .get(http::header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
+    if kind == Some("application/json") {
+        return true;
+    }
     let kind = kind.map(|kind| kind.split(';').next().unwrap_or_default().trim());
     match kind {
         Some(kind) if kind.eq_ignore_ascii_case("application/json") => true,

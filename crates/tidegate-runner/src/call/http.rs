@@ -7,6 +7,7 @@ use super::{
     request::build,
 };
 use crate::expr::Scope;
+use minijinja::Value;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 use tidegate::policy::{CallError, Class, Classify, Op, Quota, Sent, StopReason, Verdict};
 use tidegate_http::{Answer, HttpError};
@@ -179,11 +180,20 @@ pub(super) async fn call(
             Ok(Answered {
                 body,
                 status: Some(answer.status.as_u16()),
-                headers: answer::headers_value(answer.headers),
+                headers: headers(work, answer.headers),
                 attempts,
             })
         }
         Err(error) => Err(failed(work, index, attempts, error)),
+    }
+}
+
+/// Headers are slices of the connection's buffer: kept for nothing, they would keep it from being used again.
+fn headers(work: &Work, headers: http::HeaderMap) -> Value {
+    if work.plan.reads_details {
+        answer::headers_value(headers)
+    } else {
+        Value::from(())
     }
 }
 

@@ -57,9 +57,8 @@ pub(super) fn build(
             push_pair(&mut pairs, name, &value);
         }
     }
-    let uri = service.uri(plan, target.render(scope).map_err(shown)?, &pairs)?;
+    let (uri, is_own) = service.uri(plan, target.render(scope).map_err(shown)?, &pairs)?;
     // The service's own headers hold its credentials: they go to its own origin only.
-    let is_own = service.is_own(&uri);
     let mut all = if is_own {
         service.headers.clone()
     } else {

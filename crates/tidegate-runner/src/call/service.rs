@@ -135,19 +135,19 @@ impl Service {
     }
 
     /// Whether a URL is the service's own: of the same origin as `base`, or any where there is no `base`.
-    pub(super) fn is_own(&self, uri: &Uri) -> bool {
+    fn is_own(&self, uri: &Uri) -> bool {
         self.base.as_ref().is_none_or(|(scheme, authority, _)| {
             uri.scheme() == Some(scheme) && uri.authority() == Some(authority)
         })
     }
 
-    /// The whole URL of a target.
+    /// The whole URL of a target, and whether it is the service's own.
     pub(super) fn uri(
         &self,
         plan: &ServicePlan,
         target: TargetValue,
         query: &str,
-    ) -> Result<Uri, String> {
+    ) -> Result<(Uri, bool), String> {
         match target {
             TargetValue::PathAndQuery(mut path) => {
                 let (scheme, authority, prefix) =
@@ -161,6 +161,7 @@ impl Service {
                     .authority(authority.clone())
                     .path_and_query(path)
                     .build()
+                    .map(|uri| (uri, true))
                     .map_err(|error| format!("no URL can be made of the target: {error}"))
             }
             TargetValue::Url(mut url) => {
@@ -169,7 +170,8 @@ impl Service {
                     .parse()
                     .map_err(|error| format!("the target is not a URL: {error}"))?;
                 self.allow(plan, &uri)?;
-                Ok(uri)
+                let is_own = self.is_own(&uri);
+                Ok((uri, is_own))
             }
         }
     }
@@ -255,5 +257,6 @@ pub(super) fn plain_headers() -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(header::USER_AGENT, USER_AGENT);
     headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
     headers
 }

@@ -3,13 +3,14 @@
 use super::{Live, Options, RunError, Which, early::EarlyStop, positions::Positions};
 use crate::{
     call::{Death, Work, Worked},
-    journal::{FlowState, Identity, Mark, Phase, Settled, SourceMark},
+    journal::{ByIdentity, FlowState, Identity, Mark, Phase, Settled, SourceMark},
     output::{Dying, Ending, Row, RowRef, Writer},
     record::{Bad, Batch, Fed, Passed, ReaderError, Record, tail_hash},
     report::{Causes, Report, StepReport},
 };
 use std::{
     collections::{BTreeMap, VecDeque},
+    hash::BuildHasherDefault,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -85,7 +86,7 @@ pub(super) struct Engine {
     pub(super) feed: Option<mpsc::Receiver<Result<Batch, ReaderError>>>,
     pub(super) stop_reading: Arc<AtomicBool>,
     pub(super) queue: VecDeque<Fed>,
-    pub(super) keys: PerKey<Identity, Box<Record>>,
+    pub(super) keys: PerKey<Identity, Box<Record>, BuildHasherDefault<ByIdentity>>,
     /// Records whose turn has come because the one before them with the same key has ended.
     pub(super) ready: VecDeque<Box<Record>>,
     pub(super) positions: Positions<Final>,
@@ -161,7 +162,7 @@ impl Engine {
             feed: Some(feed),
             stop_reading,
             queue: VecDeque::new(),
-            keys: PerKey::new(),
+            keys: PerKey::default(),
             ready: VecDeque::new(),
             early: EarlyStop::new(),
             writer,

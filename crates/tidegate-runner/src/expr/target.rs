@@ -211,8 +211,8 @@ impl Target {
 
 /// Whether a server or a proxy would take the segment for `.` or `..`, which encoding does not prevent.
 fn is_dots(segment: &str) -> bool {
-    segment.len() <= 6
-        && segment.bytes().all(|byte| b".%2eE".contains(&byte))
+    (1..=6).contains(&segment.len())
+        && matches!(segment.as_bytes()[0], b'.' | b'%')
         && matches!(
             segment.to_ascii_lowercase().replace("%2e", ".").as_str(),
             "." | ".."

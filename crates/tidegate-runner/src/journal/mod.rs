@@ -28,3 +28,23 @@ pub(crate) use store::{now, run_name};
 
 /// The identity of a record: a hash of its key, or of its bytes where there is no key.
 pub type Identity = [u8; 16];
+
+/// Hashes identities, which are hashes already: eight of their bytes will do.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ByIdentity(u64);
+
+impl std::hash::Hasher for ByIdentity {
+    fn write(&mut self, bytes: &[u8]) {
+        let mut first = [0; 8];
+        let length = bytes.len().min(8);
+        first[..length].copy_from_slice(&bytes[..length]);
+        self.0 ^= u64::from_le_bytes(first);
+    }
+
+    // A slice hashes its length as well, which is the same for all.
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}

@@ -29,6 +29,8 @@ pub(super) struct Compiler<'a> {
     pub(super) unset: BTreeSet<String>,
     /// Steps mentioned since [`take_uses`](Compiler::take_uses), each with its first place.
     pub(super) uses: BTreeMap<String, Span>,
+    /// Some expression reads `steps.…`.
+    pub(super) reads_details: bool,
 }
 
 /// Where an expression stands: for its faults, and for the names within its reach.
@@ -59,6 +61,7 @@ impl<'a> Compiler<'a> {
             env: BTreeMap::new(),
             unset: BTreeSet::new(),
             uses: BTreeMap::new(),
+            reads_details: false,
         }
     }
 

@@ -99,6 +99,7 @@ fn compile(flow: &Flow, path: &Path, given: &Given<'_>, found: &mut Found) -> Op
         sink.as_ref(),
         dead_letter.as_ref(),
     );
+    let reads_details = compiler.reads_details;
     let (vars, env) = compiler.finish();
     if found.any_fault() {
         return None;
@@ -116,6 +117,7 @@ fn compile(flow: &Flow, path: &Path, given: &Given<'_>, found: &mut Found) -> Op
         source: source?,
         services: services?,
         steps: steps?,
+        reads_details,
         sink,
         dead_letter,
         records: super::RecordsPlan {

@@ -15,6 +15,7 @@ impl Compiler<'_> {
     /// Checks what a scalar mentions, and keeps it.
     pub(super) fn mention(&mut self, mentions: &Mentions, scalar: &Scalar, place: Place<'_>) {
         self.mention_env(mentions, scalar);
+        self.reads_details |= mentions.reserved.contains("steps");
         for name in &mentions.vars {
             if !self.vars.contains_key(name) {
                 let at = self.locate(scalar, &["vars", name]);

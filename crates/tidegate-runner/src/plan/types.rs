@@ -27,6 +27,8 @@ pub struct Plan {
     pub services: Vec<ServicePlan>,
     /// The steps, at most [`MAX_STEPS`]; each one's `needs` point to earlier entries only.
     pub steps: Vec<StepPlan>,
+    /// Some expression reads `steps.…`: status and headers of answers are kept.
+    pub reads_details: bool,
     /// Where results go; without a sink a record is done when its steps are.
     pub sink: Option<SinkPlan>,
     /// The file that shows the journal's dead letters.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    hash::Hash,
+    hash::{BuildHasher, Hash, RandomState},
 };
 
 /// Lets items with different keys go side by side and items with the same key one after the other.
@@ -22,17 +22,24 @@ use std::{
 /// assert_eq!(orders.finish(&"ann"), None);
 /// ```
 #[derive(Debug)]
-pub struct PerKey<K, T> {
+pub struct PerKey<K, T, S = RandomState> {
     /// A key is here while one of its items is under way; the queue holds those behind it.
-    busy: HashMap<K, VecDeque<T>>,
+    busy: HashMap<K, VecDeque<T>, S>,
     waiting: usize,
 }
 
 impl<K: Eq + Hash, T> PerKey<K, T> {
     /// No key is under way.
     pub fn new() -> PerKey<K, T> {
+        PerKey::default()
+    }
+}
+
+impl<K: Eq + Hash, T, S: BuildHasher> PerKey<K, T, S> {
+    /// No key is under way; keys are hashed by `hasher`, for keys that are hashes themselves.
+    pub fn with_hasher(hasher: S) -> PerKey<K, T, S> {
         PerKey {
-            busy: HashMap::new(),
+            busy: HashMap::with_hasher(hasher),
             waiting: 0,
         }
     }
@@ -71,8 +78,8 @@ impl<K: Eq + Hash, T> PerKey<K, T> {
     }
 }
 
-impl<K: Eq + Hash, T> Default for PerKey<K, T> {
+impl<K: Eq + Hash, T, S: BuildHasher + Default> Default for PerKey<K, T, S> {
     fn default() -> Self {
-        PerKey::new()
+        PerKey::with_hasher(S::default())
     }
 }
