@@ -112,8 +112,8 @@ impl Client {
     /// # Errors
     ///
     /// [`HttpError`]; its verdict says whether the request can have reached the server.
-    pub fn send(&self, request: Request) -> impl Future<Output = Result<Answer, HttpError>> + Send {
-        async move { self.send_again(&request).await }
+    pub async fn send(&self, request: Request) -> Result<Answer, HttpError> {
+        self.send_again(&request).await
     }
 
     /// As [`send`](Self::send), for a request that may be sent again: it is not taken, and its parts are copied once.
@@ -134,7 +134,7 @@ impl Client {
             let response = self.exchange(request).await?;
             match redirect::next(request, &response, left, self.redirects > 0)? {
                 Next::Answer => return body::answer(response, self.max_body, &request.uri).await,
-                Next::Follow(next) => redirected = Some(next),
+                Next::Follow(next) => redirected = Some(*next),
             }
             left = left.saturating_sub(1);
             body::drain(response.into_body()).await;

@@ -19,7 +19,7 @@ pub(crate) enum Next {
     /// It is the answer.
     Answer,
     /// It is a redirect; send this.
-    Follow(Request),
+    Follow(Box<Request>),
 }
 
 /// Decides about `response`, the reply to `request`, when `left` more redirects may be followed, or none at all unless
@@ -62,7 +62,7 @@ pub(crate) fn next(
         }
     }
     request.uri = target;
-    Ok(Next::Follow(request))
+    Ok(Next::Follow(Box::new(request)))
 }
 
 /// Whether `status` asks for another request; 300 and 304 do not.

@@ -177,7 +177,9 @@ impl State {
 
     /// When the next attempt may be made: never before the service's own time, to which jitter only adds.
     fn retry_time(&mut self, tried: u32, verdict: &Verdict, now: Instant) -> Instant {
-        let base = if verdict.class == Class::Throttled {
+        // A stated time needs only some spreading: whoever comes back then still passes the gate one by one.
+        let is_guess = verdict.retry_at.is_none_or(|at| at <= now);
+        let base = if verdict.class == Class::Throttled && is_guess {
             self.retry.throttled_base
         } else {
             self.retry.base
