@@ -123,17 +123,17 @@ fn text(value: &Value, name: &str) -> Result<String, Error> {
 fn condition(value: &Value, name: &str) -> Result<Value, Error> {
     given(CONDITION, value)?;
     match value.kind() {
-        ValueKind::Bool | ValueKind::None | ValueKind::Seq | ValueKind::Iterable => {
-            Ok(value.clone())
-        }
+        // An answer is asked for by its name: `not first or first.status == 'ZERO_RESULTS'`.
+        ValueKind::Bool
+        | ValueKind::None
+        | ValueKind::Seq
+        | ValueKind::Iterable
+        | ValueKind::Map => Ok(value.clone()),
         ValueKind::String => Err(refuse(format!(
             "`{name}` is a text, which is neither true nor false: write {name} == 'true'"
         ))),
         ValueKind::Number => Err(refuse(format!(
             "`{name}` is a number, which is neither true nor false: write {name} > 0"
-        ))),
-        ValueKind::Map => Err(refuse(format!(
-            "`{name}` is a map, which is neither true nor false: write {name} is not none"
         ))),
         _ => Err(refuse(format!(
             "`{name}` is {}, which is neither true nor false",

@@ -133,7 +133,7 @@ pub struct Progress {
     pub dead_again: Vec<(i64, NewDead)>,
 }
 
-/// How a run begins; see [`Journal::begin`].
+/// How a run begins; see [`Journal::begin`](super::Journal::begin).
 #[derive(Debug)]
 pub struct Begin<'a> {
     /// Hash over what the flow means.
