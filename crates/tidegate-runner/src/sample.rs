@@ -3,7 +3,7 @@
 use crate::{
     call::{Bell, Service, Work, preview},
     engine::RunError,
-    expr::{Globals, RunInfo, json},
+    expr::{Globals, RunInfo, Scope, json},
     journal::Mark,
     output::Shape,
     plan::Plan,
@@ -81,7 +81,7 @@ pub fn requests(plan: &Arc<Plan>, count: usize) -> Result<String, RunError> {
         let record = Record {
             position,
             start,
-            value,
+            scope: Some(Scope::new(&work.globals, value)),
             raw,
             key: None,
             identity: [0; 16],

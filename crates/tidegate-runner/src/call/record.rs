@@ -97,13 +97,14 @@ impl<'r> Working<'r> {
 ///
 /// # Cancel safety
 /// Dropping it drops the calls in progress; what was sent may be carried out. The record is then as if it was not taken.
-pub(crate) async fn work_on(work: Arc<Work>, record: Box<Record>) -> Worked {
+pub(crate) async fn work_on(work: Arc<Work>, mut record: Box<Record>) -> Worked {
     work.begun.fetch_add(1, Relaxed);
     let mut marks = Marks::default();
     let mut refused = Vec::new();
+    let scope = record.scope.take().expect("a record is worked on once");
     let working = Working::new(&record, work.plan.records.deadline);
     let end = {
-        let steps = run_steps(&work, &working, &mut marks, &mut refused);
+        let steps = run_steps(&work, &working, scope, &mut marks, &mut refused);
         // A record waits for its first token as long as the run goes on; once it stops, what has not left will not leave.
         work.drain
             .unless_drained(|| working.sent.load(Relaxed), steps)
@@ -132,10 +133,10 @@ struct Marks {
 async fn run_steps(
     work: &Work,
     working: &Working<'_>,
+    scope: Scope,
     marks: &mut Marks,
     refused: &mut Vec<Death>,
 ) -> End {
-    let scope = Scope::new(&work.globals, working.record.value.clone());
     let steps = &work.plan.steps;
     let mut running = FuturesUnordered::new();
     let mut started = 0u64;

@@ -17,8 +17,8 @@ use tidegate_http::Request;
 /// The request of a step whose needs are met, as text.
 pub(crate) fn preview(work: &Work, record: &Record, index: usize) -> Result<String, String> {
     let working = Working::new(record, None);
-    let scope = Scope::new(&work.globals, record.value.clone());
-    let request = build(work, &working, &work.plan.steps[index], &scope, None)?;
+    let scope = record.scope.as_ref().expect("nobody works on it");
+    let request = build(work, &working, &work.plan.steps[index], scope, None)?;
     let mut text = format!("{} {}", request.method, request.uri);
     for (name, value) in &request.headers {
         text.push_str(&format!(

@@ -52,7 +52,7 @@ pub enum RunError {
     )]
     OutOfOrder,
     /// More steps than a run can keep apart.
-    #[error("a flow has at most 64 steps, this one has {0}")]
+    #[error("a flow has at most {max} steps, this one has {0}", max = crate::plan::MAX_STEPS)]
     TooManySteps(usize),
     /// A thread could not be started, or code of this program panicked.
     #[error("{0}")]

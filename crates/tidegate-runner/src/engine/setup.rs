@@ -6,7 +6,7 @@ use crate::{
     expr::{Globals, RunInfo},
     journal::{Begin, FlowState, Mark, Phase, Settled, SourceMark, now, run_name},
     output::{self, Manner, Shape, Writer},
-    plan::{Order, Plan, Rerun, SinkPlan, SinkTarget},
+    plan::{MAX_STEPS, Order, Plan, Rerun, SinkPlan, SinkTarget},
     record::{self, Matching, Reader},
     report::Report,
 };
@@ -24,6 +24,9 @@ use tokio::sync::mpsc;
 
 /// Batches of records between the reader's thread and the engine.
 const FEED: usize = 2;
+
+/// Children of a run's scope beside its records: the reader, the writer, and some to spare.
+const THREADS: usize = 8;
 
 /// Which records a run works on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,158 +73,12 @@ pub(super) async fn run(
     options: Options,
     live: Arc<Live>,
 ) -> Result<Report, RunError> {
-    if plan.steps.len() > 64 {
-        return Err(RunError::TooManySteps(plan.steps.len()));
-    }
-    if options.which == Which::Marked && !can_retry(&plan) {
-        return Err(RunError::OutOfOrder);
-    }
-    let stop_reading = Arc::new(AtomicBool::new(false));
-    // Opened once for its columns, which the sink needs before the journal says where reading goes on.
-    let columns = if record::has_columns(&plan) {
-        record::Opened::open(&plan, Mark::default(), &stop_reading)?
-            .columns()
-            .to_vec()
-    } else {
-        Vec::new()
-    };
-    let reads_source = options.which == Which::All;
-    let shape = Shape::new(&plan, &columns);
-    let place = output::place(&plan, options.state.as_deref());
-    let manner = Manner {
-        fresh: options.fresh,
-        accept_flow_change: options.accept_flow_change,
-        reads_source,
-    };
-    let mut opened = output::open(&plan, &shape, &place, manner)?;
-    for note in opened.notes.drain(..) {
-        live.note(note);
-    }
-    if !opened.exactly_once && plan.sink.is_some() {
-        live.note("the output cannot be cut back: after a crash some rows come twice".to_owned());
-    }
-    let fingerprint = record::fingerprint(&plan);
-    let fingerprint = fingerprint.filter(|_| reads_source);
-    let start = if reads_source {
-        Start::find(&plan, &opened.state, fingerprint.as_ref())
-    } else {
-        Start::after(&opened.state)
-    };
-    if let Some(note) = &start.note {
-        live.note(note.clone());
-    }
-    // A finished flow that runs again is a new run; an unfinished one keeps its name and its start.
-    let again =
-        (reads_source && opened.state.phase == Phase::Finished).then(|| (run_name(), now()));
-    let begin = Begin {
-        meaning: plan.meaning,
-        source: fingerprint.as_ref(),
-        output: opened.first_output.as_ref(),
-        dead_file: plan.dead_letter.is_some() || opened.state.dead_file,
-        reads_source,
-        count_anew: start.anew,
-        new_run: again
-            .as_ref()
-            .map(|(run, started)| (run.as_str(), started.as_str())),
-    };
-    let forgotten = opened.journal.begin(&mut opened.connection, &begin)?;
-    if forgotten > 0 {
-        // Lines that were torn when the last run ended are read again, so they are not dead yet.
-        opened.state.dead -= forgotten;
-        if let Some(file) = &mut opened.dead_file {
-            file.render_again(&opened.connection, &opened.journal)?;
-        }
-    }
-    if let Some((run, started)) = again {
-        opened.state.run = run;
-        opened.state.started = started;
-    }
-    let state = opened.state.clone();
-    let globals = Arc::new(Globals::new(
-        plan.steps.iter().map(|step| step.name.clone()).collect(),
-        plan.env.clone(),
-        plan.vars.clone(),
-        RunInfo {
-            id: state.run.clone(),
-            started: state.started.clone(),
-        },
-    ));
-    let waiting = plan.records.in_flight.saturating_mul(plan.widest_fan_out());
-    let services = plan
-        .services
-        .iter()
-        .map(|service| Service::new(service, &globals, waiting))
-        .collect::<Result<Vec<_>, _>>()?;
-    live.set_services(
-        plan.services
-            .iter()
-            .zip(&services)
-            .map(|(plan, service)| {
-                (
-                    plan.name.clone(),
-                    plan.rate_text.clone(),
-                    plan.in_flight,
-                    service.policy.clone(),
-                )
-            })
-            .collect(),
-    );
-    let work = Arc::new(Work {
-        plan: plan.clone(),
-        globals: globals.clone(),
-        services,
-        shape,
-        journal: state.journal,
-        drain: Drain::new(),
-        bell: Bell::default(),
-        begun: AtomicUsize::new(0),
-    });
-    let source = match options.which {
-        Which::All => Some(record::Opened::open(&plan, start.mark, &stop_reading)?),
-        Which::Marked => None,
-    };
-    if let Some(size) = fingerprint
-        .as_ref()
-        .filter(|_| options.which == Which::All && !record::is_compressed(&plan))
-        .map(|mark| mark.size)
-    {
-        live.total_bytes.get_or_init(|| size);
-    }
-    live.first_byte.store(start.mark.offset, Relaxed);
-    live.read_bytes.store(start.mark.offset, Relaxed);
-    let (feed, incoming) = mpsc::channel(FEED);
-    let reader = Reader {
-        plan: plan.clone(),
-        globals,
-        source,
-        matching: start.matching,
-        position: start.position,
-        after: start.mark,
-        connection: tidegate_sql::open(&place.database, Access::ReadOnly)?,
-        journal: opened.journal,
-        feed,
-        may_wait: reads_source && !record::is_stored(&plan),
-    };
-    let (writer, write) = Writer::new(opened);
-    let settled = if start.anew {
-        Settled::default()
-    } else {
-        state.settled.clone()
-    };
-    live.skipped.store(start.skipped, Relaxed);
-    let engine = Engine::new(
-        work,
-        options.clone(),
-        live,
-        &state,
-        settled,
-        start.mark,
-        fingerprint,
-        incoming,
-        writer,
-        stop_reading,
-    );
-    let most = plan.records.in_flight + 8;
+    let Prepared {
+        engine,
+        reader,
+        write,
+    } = prepare(&plan, &options, live)?;
+    let most = plan.records.in_flight + THREADS;
     let opts = Opts::named("flow").max_children(most).grace(options.grace);
     let ended = scope(opts, async move |scope: &tidegate::Scope<RunError>| {
         let started =
@@ -247,6 +104,209 @@ pub(super) async fn run(
         },
         other => RunError::Internal(format!("the run was cut short: {other}")),
     })
+}
+
+/// Everything open and begun, before the first thread.
+struct Prepared<W> {
+    engine: Engine,
+    reader: Reader,
+    /// The body of the writer's thread.
+    write: W,
+}
+
+fn prepare(
+    plan: &Arc<Plan>,
+    options: &Options,
+    live: Arc<Live>,
+) -> Result<Prepared<impl FnOnce() + Send + 'static>, RunError> {
+    if plan.steps.len() > MAX_STEPS {
+        return Err(RunError::TooManySteps(plan.steps.len()));
+    }
+    let reads_source = options.which == Which::All;
+    if !reads_source && !can_retry(plan) {
+        return Err(RunError::OutOfOrder);
+    }
+    let stop_reading = Arc::new(AtomicBool::new(false));
+    let shape = Shape::new(plan, &columns(plan, &stop_reading)?);
+    let place = output::place(plan, options.state.as_deref());
+    let manner = Manner {
+        fresh: options.fresh,
+        accept_flow_change: options.accept_flow_change,
+        reads_source,
+    };
+    let mut opened = output::open(plan, &shape, &place, manner)?;
+    opened.notes.drain(..).for_each(|note| live.note(note));
+    if !opened.exactly_once && plan.sink.is_some() {
+        live.note("the output cannot be cut back: after a crash some rows come twice".to_owned());
+    }
+    let fingerprint = record::fingerprint(plan).filter(|_| reads_source);
+    let start = if reads_source {
+        Start::find(plan, &opened.state, fingerprint.as_ref())
+    } else {
+        Start::after(&opened.state)
+    };
+    if let Some(note) = &start.note {
+        live.note(note.clone());
+    }
+    begin(
+        plan,
+        &mut opened,
+        &start,
+        fingerprint.as_ref(),
+        reads_source,
+    )?;
+    let state = opened.state.clone();
+    let globals = globals(plan, &state);
+    let work = work(plan, &globals, shape, state.journal)?;
+    show_services(&live, &work);
+    let source = reads_source
+        .then(|| record::Opened::open(plan, start.mark, &stop_reading))
+        .transpose()?;
+    show_start(&live, plan, &start, fingerprint.as_ref());
+    let (feed, incoming) = mpsc::channel(FEED);
+    let reader = Reader {
+        plan: plan.clone(),
+        globals,
+        source,
+        matching: start.matching,
+        position: start.position,
+        after: start.mark,
+        connection: tidegate_sql::open(&place.database, Access::ReadOnly)?,
+        journal: opened.journal,
+        feed,
+        may_wait: reads_source && !record::is_stored(plan),
+    };
+    let (writer, write) = Writer::new(opened);
+    let settled = if start.anew {
+        Settled::default()
+    } else {
+        state.settled.clone()
+    };
+    let engine = Engine::new(
+        work,
+        options.clone(),
+        live,
+        &state,
+        settled,
+        start.mark,
+        fingerprint,
+        incoming,
+        writer,
+        stop_reading,
+    );
+    Ok(Prepared {
+        engine,
+        reader,
+        write,
+    })
+}
+
+/// The source's columns, which the sink needs before the journal says where reading goes on.
+fn columns(plan: &Plan, stop_reading: &Arc<AtomicBool>) -> Result<Vec<String>, RunError> {
+    if !record::has_columns(plan) {
+        return Ok(Vec::new());
+    }
+    let source = record::Opened::open(plan, Mark::default(), stop_reading)?;
+    Ok(source.columns().to_vec())
+}
+
+/// Writes down that a run has begun, and brings what was read of the journal up to that.
+fn begin(
+    plan: &Plan,
+    opened: &mut output::Opened,
+    start: &Start,
+    source: Option<&SourceMark>,
+    reads_source: bool,
+) -> Result<(), RunError> {
+    // A finished flow that runs again is a new run; an unfinished one keeps its name and its start.
+    let again =
+        (reads_source && opened.state.phase == Phase::Finished).then(|| (run_name(), now()));
+    let begin = Begin {
+        meaning: plan.meaning,
+        source,
+        output: opened.first_output.as_ref(),
+        dead_file: plan.dead_letter.is_some() || opened.state.dead_file,
+        reads_source,
+        count_anew: start.anew,
+        new_run: again
+            .as_ref()
+            .map(|(run, started)| (run.as_str(), started.as_str())),
+    };
+    let forgotten = opened.journal.begin(&mut opened.connection, &begin)?;
+    if forgotten > 0 {
+        // Lines that were torn when the last run ended are read again, so they are not dead yet.
+        opened.state.dead -= forgotten;
+        if let Some(file) = &mut opened.dead_file {
+            file.render_again(&opened.connection, &opened.journal)?;
+        }
+    }
+    if let Some((run, started)) = again {
+        opened.state.run = run;
+        opened.state.started = started;
+    }
+    Ok(())
+}
+
+fn globals(plan: &Plan, state: &FlowState) -> Arc<Globals> {
+    let run = RunInfo {
+        id: state.run.clone(),
+        started: state.started.clone(),
+    };
+    let steps = plan.steps.iter().map(|step| step.name.clone()).collect();
+    Arc::new(Globals::new(
+        steps,
+        plan.env.clone(),
+        plan.vars.clone(),
+        run,
+    ))
+}
+
+fn work(
+    plan: &Arc<Plan>,
+    globals: &Arc<Globals>,
+    shape: Shape,
+    journal: [u8; 16],
+) -> Result<Arc<Work>, RunError> {
+    let waiting = plan.records.in_flight.saturating_mul(plan.widest_fan_out());
+    let services = plan
+        .services
+        .iter()
+        .map(|service| Service::new(service, globals, waiting))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Arc::new(Work {
+        plan: plan.clone(),
+        globals: globals.clone(),
+        services,
+        shape,
+        journal,
+        drain: Drain::new(),
+        bell: Bell::default(),
+        begun: AtomicUsize::new(0),
+    }))
+}
+
+fn show_services(live: &Live, work: &Work) {
+    let services = work.plan.services.iter().zip(&work.services);
+    let shown = services.map(|(plan, service)| {
+        let rate = plan.rate_text.clone();
+        (
+            plan.name.clone(),
+            rate,
+            plan.in_flight,
+            service.policy.clone(),
+        )
+    });
+    live.set_services(shown.collect());
+}
+
+fn show_start(live: &Live, plan: &Plan, start: &Start, source: Option<&SourceMark>) {
+    // Of a compressed file the bytes that are read are not those on disk.
+    if let Some(source) = source.filter(|_| !record::is_compressed(plan)) {
+        live.total_bytes.get_or_init(|| source.size);
+    }
+    live.first_byte.store(start.mark.offset, Relaxed);
+    live.read_bytes.store(start.mark.offset, Relaxed);
+    live.skipped.store(start.skipped, Relaxed);
 }
 
 /// Whether a dead letter that is done after all can still go where it belongs.

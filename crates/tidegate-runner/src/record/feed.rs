@@ -1,8 +1,10 @@
 //! What the reader's thread hands to the engine.
 
-use crate::journal::{Identity, Mark};
+use crate::{
+    expr::Scope,
+    journal::{Identity, Mark},
+};
 use bytes::Bytes;
-use minijinja::Value;
 
 /// Several records, in the order of the source.
 #[derive(Debug)]
@@ -44,8 +46,8 @@ pub(crate) struct Record {
     pub(crate) position: u64,
     /// Where it begins.
     pub(crate) start: Mark,
-    /// Its fields.
-    pub(crate) value: Value,
+    /// Its fields, and the answers to come. Taken by whoever works on it, so that the answers end with the work.
+    pub(crate) scope: Option<Scope>,
     /// Its own bytes: the line of a JSONL file, else its fields as JSON.
     pub(crate) raw: Bytes,
     /// The key as canonical JSON.

@@ -137,14 +137,14 @@ impl Reader {
         };
         let identity = dead.identity.unwrap_or_else(|| hash(b'c', &raw));
         let made = typed_again(&self.plan, raw.clone()).and_then(|raw| {
-            let value = object(&raw)?;
-            Ok((self.key(&value)?, raw, value))
+            let scope = Scope::new(&self.globals, object(&raw)?);
+            Ok((self.key(&scope)?, raw, scope))
         });
         match made {
-            Ok((key, raw, value)) => Fed::Record(Box::new(Record {
+            Ok((key, raw, scope)) => Fed::Record(Box::new(Record {
                 position: dead.position,
                 start,
-                value,
+                scope: Some(scope),
                 raw,
                 key,
                 identity,
@@ -193,7 +193,7 @@ impl Reader {
             retry_of: None,
             generation: 0,
         };
-        let (raw, value, key) = match self.read_record(source, body) {
+        let (raw, scope, key) = match self.read_record(source, body) {
             Ok(read) => read,
             Err(Fault::Filtered) => return passed(Passed::Filtered),
             Err(Fault::Expression(cause)) => {
@@ -228,7 +228,7 @@ impl Reader {
         Ok(Fed::Record(Box::new(Record {
             position,
             start,
-            value,
+            scope: Some(scope),
             raw,
             key,
             identity,
@@ -253,35 +253,32 @@ impl Reader {
         Ok(Fed::Bad(Box::new(bad)))
     }
 
-    /// The record's JSON, its fields and its key.
+    /// The record's JSON, the names within reach of its expressions, and its key.
     fn read_record(&self, source: &Opened, body: &Body) -> Result<ReadRecord, Fault> {
         let raw = source.json(body).map_err(Fault::Unreadable)?;
         let value = object(&raw).map_err(Fault::Unreadable)?;
+        let scope = Scope::new(&self.globals, value);
         if let Some(filter) = &self.plan.source.filter {
-            match filter.eval_condition(&Scope::new(&self.globals, value.clone())) {
+            match filter.eval_condition(&scope) {
                 Ok(true) => {}
                 Ok(false) => return Err(Fault::Filtered),
                 Err(error) => return Err(Fault::Expression(format!("where: {error}"))),
             }
         }
-        let key = self.key(&value).map_err(Fault::Expression)?;
-        Ok((raw, value, key))
+        let key = self.key(&scope).map_err(Fault::Expression)?;
+        Ok((raw, scope, key))
     }
 
     /// The key as canonical JSON; none where the flow names no key.
-    fn key(&self, value: &Value) -> Result<Option<Box<str>>, String> {
-        let scope = || Scope::new(&self.globals, value.clone());
+    fn key(&self, scope: &Scope) -> Result<Option<Box<str>>, String> {
         let key = match &self.plan.source.key {
             plan::Identity::Content => return Ok(None),
-            plan::Identity::Key(expression) => expression.eval(&scope()),
-            plan::Identity::Keys(expressions) => {
-                let scope = scope();
-                expressions
-                    .iter()
-                    .map(|expression| expression.eval(&scope))
-                    .collect::<Result<Vec<_>, _>>()
-                    .map(Value::from)
-            }
+            plan::Identity::Key(expression) => expression.eval(scope),
+            plan::Identity::Keys(expressions) => expressions
+                .iter()
+                .map(|expression| expression.eval(scope))
+                .collect::<Result<Vec<_>, _>>()
+                .map(Value::from),
         };
         let key = key.map_err(|error| format!("key: {error}"))?;
         json::key_json(&key)
@@ -290,7 +287,7 @@ impl Reader {
     }
 }
 
-type ReadRecord = (Bytes, Value, Option<Box<str>>);
+type ReadRecord = (Bytes, Scope, Option<Box<str>>);
 
 /// Why a piece is no record to work on.
 enum Fault {
