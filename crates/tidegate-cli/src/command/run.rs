@@ -109,7 +109,10 @@ fn failed(error: ScopeError<RunError>) -> u8 {
             }
         },
         ScopeError::Cancelled(why) => {
-            out::say(format!("stopped before the first record: {why}"));
+            out::say(format!(
+                "the grace ran out before the run could end in order ({why}); what was committed stands: \
+                 run the same command to go on"
+            ));
             4
         }
     }
