@@ -65,9 +65,8 @@ steps:                        # a step's name is where its answer lands
   orders:                     # reads nothing of `user`, so both run at once
     api: GET /orders/{{{{ id }}}}
 
-sink:
-  sqlite: out.db
-  upsert: users(id)
+sink:                         # or a table:  sqlite: out.db  and  upsert: users(id)
+  jsonl: out.jsonl
   row:
     id: id
     name: user.name
@@ -114,7 +113,7 @@ fn act(args: &args::Demo, api: &Api) -> u8 {
     out::say(format!(
         "\nWhat happened: {} requests for {} records. The API refused {} as unavailable\n\
          and {} as too fast, and let {} hang; {} attempts were repeated, inside the limit.\n\
-         {} records are dead letters because the API says that they are gone.\n",
+         Dead letters, because the API says that these records are gone: {}.\n",
         words::count(stats.requests),
         words::count(report.read),
         words::count(stats.unavailable),
@@ -123,12 +122,9 @@ fn act(args: &args::Demo, api: &Api) -> u8 {
         words::count(retries),
         words::count(report.dead),
     ));
-    let [database, letters] = ["out.db", "dead.jsonl"].map(|name| args.folder.join(name));
+    let [rows, letters] = ["out.jsonl", "dead.jsonl"].map(|name| args.folder.join(name));
     out::say("Look at");
-    out::say(format!(
-        "  the result        sqlite3 {} 'SELECT * FROM users LIMIT 5'",
-        database.display()
-    ));
+    out::say(format!("  the result        head -n 3 {}", rows.display()));
     out::say(format!(
         "  the dead letters  head -n 3 {}",
         letters.display()
