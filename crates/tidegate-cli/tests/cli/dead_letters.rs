@@ -347,3 +347,34 @@ fn a_flow_that_was_never_run_has_no_dead_letters_to_touch() {
         .says("not been run");
     assert!(!case.path(".tidegate").exists());
 }
+
+#[test]
+fn a_retry_cannot_put_a_row_back_into_its_order_and_says_so() {
+    let server = server();
+    let ordered = format!("records: {{ order: input }}\n{}", FLOW.trim_start());
+    let case = Case::new(&server.base(), &ordered);
+    case.records([1, 10, 2]);
+    case.run(&[]).exits(3);
+    let asked = server.seen().len();
+    case.tidegate(&["dead", "retry", "flow.yaml"])
+        .exits(2)
+        .says("order: input");
+    assert_eq!(server.seen().len(), asked, "nothing was sent");
+}
+
+#[test]
+fn a_secret_in_an_answer_is_hidden_also_where_the_body_is_cut() {
+    const SECRET: &str = "supersecrettoken12345";
+    // The cut at 500 bytes goes through the secret.
+    let body = format!("{{{}{SECRET} and more", "x".repeat(490));
+    let server = Server::start(move |_, _| (200, body.clone()));
+    let flow = FLOW.replace(
+        "services: { api: {",
+        "services: { api: { headers: { X-Key: '{{ env.KEY }}' },",
+    );
+    let case = Case::new(&server.base(), &flow).env("KEY", SECRET).rows(1);
+    case.run(&[]).exits(3).does_not_say("supers");
+    let letter = case.text("dead.jsonl");
+    assert!(letter.contains("not JSON"), "{letter}");
+    assert!(!letter.contains("supers"), "{letter}");
+}

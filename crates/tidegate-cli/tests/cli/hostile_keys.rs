@@ -131,3 +131,39 @@ fn a_key_that_is_no_segment_kills_its_record_unsent() {
     assert_eq!(case.run(&[]).exits(3).counts(), [1, 3, 0, 0]);
     assert_eq!(api.paths().into_keys().collect::<Vec<_>>(), ["/users/a"]);
 }
+
+#[test]
+fn credentials_go_to_the_origin_of_base_only() {
+    let (own, other) = (
+        crate::support::Server::start(|_, _| (200, "{}".to_owned())),
+        crate::support::Server::start(|_, _| (200, "{}".to_owned())),
+    );
+    let flow = "
+source: { jsonl: in.jsonl, key: id }
+services:
+  api: { base: $API, allow: [localhost], auth: { bearer: a-token-of-ours }, headers: { X-Own: 'yes' } }
+steps:
+  own: { api: 'GET /{{ id }}' }
+  other: { api: 'GET {{ link | url }}' }
+sink: { jsonl: out.jsonl }
+";
+    let case = crate::support::Case::new(&own.base(), flow);
+    let link = other.base().replace("127.0.0.1", "localhost");
+    case.write(
+        "in.jsonl",
+        format!("{{\"id\":1,\"link\":\"{link}/next\"}}\n"),
+    );
+    case.run(&[]).exits(0);
+    assert_eq!(
+        own.seen()[0].headers["authorization"],
+        "Bearer a-token-of-ours"
+    );
+    let seen = other.seen();
+    assert_eq!(seen[0].target, "/next");
+    for name in ["authorization", "x-own"] {
+        assert!(
+            !seen[0].headers.contains_key(name),
+            "{name} went to another host"
+        );
+    }
+}

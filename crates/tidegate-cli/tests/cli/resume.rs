@@ -376,3 +376,39 @@ fn a_retry_with_a_limit_leaves_the_others_for_the_next_run() {
     assert_eq!(case.run(&[]).exits(0).counts(), [6, 0, 24, 0]);
     assert_eq!(case.text("dead.jsonl"), "");
 }
+
+/// What a kill leaves that comes between the first bytes and the first commit.
+#[test]
+fn an_output_that_was_cut_short_before_its_first_commit_is_cut_back() {
+    let api = api();
+    let case = Case::new(&api.base_url(), FLOW).rows(20);
+    case.run(&["--limit", "0"]).exits(0);
+    let is_journal = |path: &std::path::PathBuf| path.extension().is_some_and(|e| e == "journal");
+    let journal = case.files().into_iter().find(is_journal);
+    let journal = rusqlite::Connection::open(journal.expect("a journal")).expect("it opens");
+    journal
+        .execute("UPDATE tidegate_flow SET phase = 'running'", [])
+        .expect("one flow");
+    drop(journal);
+    case.append("out.jsonl", "{\"id\":1}\n{\"id");
+    case.run(&[]).exits(0);
+    assert_eq!(
+        numbered(&json_lines(&case.bytes("out.jsonl"))),
+        (1..=20).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn a_flow_that_is_named_in_another_way_finds_its_output() {
+    let api = api();
+    let case = Case::new(&api.base_url(), FLOW).rows(20);
+    case.run(&["--limit", "5"]).exits(0);
+    let whole = case.path("flow.yaml").display().to_string();
+    case.tidegate(&["run", &whole, "--progress", "none"])
+        .exits(0);
+    assert_eq!(
+        numbered(&json_lines(&case.bytes("out.jsonl"))),
+        (1..=20).collect::<Vec<_>>()
+    );
+    assert_eq!(repeated(&api), [""; 0]);
+}

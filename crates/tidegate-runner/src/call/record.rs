@@ -208,7 +208,7 @@ async fn run_step(
     let result = match skipped(step, scope) {
         Err(error) => Err(template_fault(index, &error)),
         Ok(true) => {
-            scope.set_step(index, none(None));
+            scope.set_step(index, none());
             Ok(Stepped::Skipped)
         }
         Ok(false) => match answers(work, working, index, scope).await {
@@ -264,13 +264,14 @@ fn skipped(step: &StepPlan, scope: &Scope) -> Result<bool, EvalError> {
         .map_or(Ok(false), |when| when.eval_condition(scope).map(|run| !run))
 }
 
-fn none(error: Option<String>) -> StepValue {
+/// The value of a step that `when` leaves out.
+fn none() -> StepValue {
     StepValue {
         body: Value::from(()),
         status: None,
         headers: Value::from(()),
         attempts: 0,
-        error,
+        error: None,
     }
 }
 

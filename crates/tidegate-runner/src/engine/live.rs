@@ -14,7 +14,6 @@ pub struct Live {
     pub(super) skipped: AtomicU64,
     pub(super) filtered: AtomicU64,
     pub(super) flying: AtomicU64,
-    pub(super) retried: AtomicU64,
     /// Bytes of the source up to the last record read.
     pub(super) read_bytes: AtomicU64,
     /// Records read in this run, passed over or not.

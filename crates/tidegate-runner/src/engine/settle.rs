@@ -314,7 +314,6 @@ impl Engine {
             Ok(receipt) => {
                 self.live.done.fetch_add(receipt.done, Relaxed);
                 self.live.dead.fetch_add(receipt.dead, Relaxed);
-                self.live.retried.fetch_add(receipt.retried, Relaxed);
                 self.outstanding = self.outstanding + receipt.dead - receipt.retried;
                 self.held_bytes -= receipt.weight;
                 if let (Some(why), None) = (receipt.dead_file, &self.stop) {

@@ -6,7 +6,7 @@ use crate::{
     expr::{Globals, RunInfo},
     journal::{Begin, FlowState, Mark, Phase, Settled, SourceMark, now, run_name},
     output::{self, Manner, Shape, Writer},
-    plan::{MAX_STEPS, Order, Plan, Rerun, SinkPlan, SinkTarget},
+    plan::{MAX_STEPS, Order, Plan, SinkPlan, SinkTarget},
     record::{self, Matching, Reader},
     report::Report,
 };
@@ -393,10 +393,5 @@ impl Plan {
             None => 1,
         };
         self.steps.iter().map(calls).sum::<usize>().max(1)
-    }
-
-    /// Whether a finished flow starts over.
-    pub fn starts_over(&self) -> bool {
-        self.rerun == Rerun::All
     }
 }

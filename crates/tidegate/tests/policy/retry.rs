@@ -143,7 +143,8 @@ async fn the_delay_a_server_states_is_never_undercut() {
         .await
         .unwrap();
         assert!(Instant::now() >= at, "jitter only adds");
-        assert!(Instant::now() <= at + secs(1) + ms(1));
+        // The short back-off is enough to spread those who come back.
+        assert!(Instant::now() <= at + ms(51));
     }
 }
 
