@@ -35,6 +35,7 @@ pub mod policy;
 pub mod root;
 pub mod scope;
 pub mod stream;
+mod sync;
 
 pub use cancel::{
     Failure, Fault, Orphan, Panic, Reason, ScopeId, Signal, What, cancelled, deadline, grace_left,
@@ -42,7 +43,8 @@ pub use cancel::{
 };
 pub use offload::StopFlag;
 pub use scope::{
-    Failures, Gather, Leave, Opts, Refused, RefusedBecause, Scope, ScopeError, Stopped, Task, scope,
+    Deferred, Failures, Gather, Leave, Opts, Overdue, Refused, RefusedBecause, Scope, ScopeError,
+    Shield, Stopped, Task, scope, shield,
 };
 
 /// The program of the README is compiled and run with the documentation's own.

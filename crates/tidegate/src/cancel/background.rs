@@ -1,22 +1,15 @@
 //! Children that do not keep their scope open: they hang in a hidden node below it, which is told when nothing else is left.
 
 use super::{
-    MAX_CHILDREN, Node, NodeOpts, Reason, ScopeId,
-    node::{BACKGROUND, CLOSED, JOINING, NESTED, ORPHAN, busy},
+    MAX_CHILDREN, Node, NodeOpts, Opener, Reason, Role, ScopeId,
+    node::{BACKGROUND, CLOSED, NESTED, ORPHAN, busy},
 };
-use std::sync::{
-    Arc,
-    atomic::Ordering::{AcqRel, Acquire},
-};
+use crate::sync::Ordering::{AcqRel, Acquire};
+use std::sync::Arc;
 
 /// Whether a node with this word has nothing but one nested scope, which may be the hidden one.
-pub(super) const fn maybe_background_only(word: u64) -> bool {
+const fn maybe_background_only(word: u64) -> bool {
     word & BACKGROUND != 0 && busy(word) == busy(NESTED)
-}
-
-/// Whether the owner of a node with this word, being in its join, has to look at the background.
-pub(super) const fn concerns_background(word: u64) -> bool {
-    word & JOINING != 0 && maybe_background_only(word)
 }
 
 impl Node {
@@ -30,7 +23,12 @@ impl Node {
             grace: None,
             limit: MAX_CHILDREN,
         };
-        let new = Node::hidden(self.clone(), opts);
+        let new = Node::new(
+            Some(self.clone()),
+            Opener::default(),
+            Role::Background,
+            opts,
+        );
         let node = self
             .lock()
             .cold
@@ -57,7 +55,7 @@ impl Node {
             .as_ref()
             .and_then(|cold| cold.background.clone());
         match background {
-            Some(node) if !node.is_idle() && !node.stop() => {
+            Some(node) if !node.is_idle() && !node.is_told() => {
                 node.cancel(Reason::BodyReturned, None);
                 true
             }

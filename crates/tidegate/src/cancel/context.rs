@@ -3,7 +3,7 @@
 //! A wrapper *moves* its context into the thread-local before a poll and back after it: no reference count is
 //! touched, and `ManuallyDrop` keeps the thread-local free of a destructor, hence of a state check at every access.
 
-use super::{Node, Payload, Reason};
+use super::{Grace, Hold, Node, Opener, Payload, Reason, Section, reason::Told};
 use std::{
     cell::Cell,
     mem::{self, ManuallyDrop},
@@ -11,21 +11,21 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::time::Instant;
+use tokio::{task, time::Instant};
 
-/// One cancellable section: a child, or the body of a scope.
+/// One cancellable section: a child, the body of a scope, or the inside of a shield.
 #[derive(Debug, Default)]
 pub(crate) struct Ctx {
     pub(crate) node: Option<Arc<Node>>,
-    /// `Some`: asked when told, and forced so much later. `None`: dropped at once.
-    pub(crate) grace: Option<Duration>,
+    /// What few sections ever need.
+    section: Option<Arc<Section>>,
+    pub(crate) grace: Grace,
     /// A child of the node; else its body.
     pub(crate) is_child: bool,
 }
 
 thread_local! {
-    static CURRENT: Cell<ManuallyDrop<Ctx>> =
-        const { Cell::new(ManuallyDrop::new(Ctx { node: None, grace: None, is_child: false })) };
+    static CURRENT: Cell<ManuallyDrop<Ctx>> = const { Cell::new(ManuallyDrop::new(Ctx::NONE)) };
 }
 
 #[inline]
@@ -47,25 +47,92 @@ pub(crate) fn inside<T>(ctx: &mut Ctx, code: impl FnOnce() -> T) -> Result<T, Pa
 
 /// Looks at the thread's context. `look` runs no user code.
 #[inline]
-fn with<R>(look: impl FnOnce(&Ctx) -> R) -> R {
+fn with<R>(look: impl FnOnce(&mut Ctx) -> R) -> R {
     let mut ctx = Ctx::default();
     swap(&mut ctx);
-    let result = look(&ctx);
+    let result = look(&mut ctx);
     swap(&mut ctx);
     result
 }
 
-/// The node around the calling code, and whether the code is one of its children.
-pub(crate) fn current() -> Option<(Arc<Node>, bool)> {
-    with(|ctx| ctx.node.clone().map(|node| (node, ctx.is_child)))
+impl Ctx {
+    const NONE: Ctx = Ctx {
+        node: None,
+        section: None,
+        grace: Grace::NONE,
+        is_child: false,
+    };
+
+    pub(crate) fn new(node: Arc<Node>, grace: Option<Duration>, is_child: bool) -> Ctx {
+        Ctx {
+            node: Some(node),
+            section: None,
+            grace: Grace::from(grace),
+            is_child,
+        }
+    }
+
+    /// Whether a shield is open in this section, so that its code is not dropped.
+    #[inline]
+    pub(crate) fn is_shielded(&self) -> bool {
+        self.section
+            .as_ref()
+            .is_some_and(|section| section.is_shielded())
+    }
+
+    /// What only this section was told, or else its node.
+    pub(crate) fn told(&self) -> Option<Told> {
+        let alone = self.section.as_ref().and_then(|section| section.told());
+        alone.or_else(|| self.node.as_ref()?.told())
+    }
+
+    /// Tells this section alone.
+    pub(crate) fn tell_alone(&mut self, told: Told) {
+        self.section().tell(told);
+    }
+
+    pub(crate) fn is_told_alone(&self) -> bool {
+        self.section
+            .as_ref()
+            .is_some_and(|section| section.told().is_some())
+    }
+
+    fn section(&mut self) -> &Arc<Section> {
+        self.section.get_or_insert_default()
+    }
+}
+
+/// The node around the calling code, and what kind of code that is.
+pub(crate) fn current() -> Option<(Arc<Node>, Opener)> {
+    with(|ctx| {
+        let opener = Opener {
+            is_child: ctx.is_child,
+            task: if ctx.is_child { task::try_id() } else { None },
+        };
+        ctx.node.clone().map(|node| (node, opener))
+    })
+}
+
+/// Keeps the section around the calling code from being dropped when told. `None`: it is outside every scope.
+pub(crate) fn hold() -> Option<Hold> {
+    with(|ctx| {
+        ctx.node.as_ref()?;
+        Some(Hold::new(ctx.section()))
+    })
+}
+
+/// What the calling code was told.
+pub(super) fn told() -> Option<Told> {
+    with(|ctx| ctx.told())
 }
 
 /// Whether the code that is being polled is to be dropped as soon as it returns `Pending`.
 pub(crate) fn is_doomed() -> bool {
-    with(|ctx| ctx.grace.is_none() && ctx.node.as_ref().is_some_and(|node| node.is_cancelled()))
+    with(|ctx| ctx.grace.is_none() && !ctx.is_shielded() && ctx.told().is_some())
 }
 
 /// The instant at which the surrounding scope is told to stop: the earliest of its own and its ancestors' deadlines.
+/// Inside a [`shield`](crate::shield()) it is the end of the shield.
 pub fn deadline() -> Option<Instant> {
     with(|ctx| Some(ctx.node.as_ref()?.deadline?.at))
 }
@@ -80,24 +147,26 @@ pub fn remaining() -> Option<Duration> {
 /// Zero for code without a grace: it is dropped at its next await.
 pub fn grace_left() -> Option<Duration> {
     with(|ctx| {
-        let node = ctx.node.as_ref()?;
-        let told = node.told_at()?;
-        let Some(grace) = ctx.grace else {
+        let told = ctx.told()?;
+        let Some(grace) = ctx.grace.get() else {
             return Some(Duration::ZERO);
         };
         Some(
-            node.force_at(told, grace)
+            ctx.node
+                .as_ref()?
+                .force_at(told.at, grace)
                 .saturating_duration_since(Instant::now()),
         )
     })
 }
 
-/// Whether the surrounding scope was told to stop. `false` outside a scope.
+/// Whether the calling code was told to stop: its scope, or its task alone. `false` outside a scope and inside a
+/// [`shield`](crate::shield()).
 pub fn is_cancelled() -> bool {
-    with(|ctx| ctx.node.as_ref().is_some_and(|node| node.is_cancelled()))
+    with(|ctx| ctx.told().is_some())
 }
 
-/// Why the surrounding scope was told to stop. `None`: it was not, or there is none.
+/// Why the calling code was told to stop. `None`: it was not, or there is no scope around it.
 pub fn reason() -> Option<Reason> {
-    with(|ctx| ctx.node.as_ref()?.reason())
+    with(|ctx| Some(ctx.told()?.reason))
 }

@@ -2,16 +2,13 @@
 
 use super::{
     Reason,
-    background::concerns_background,
     node::{
-        BACKGROUND, CANCELLED, CLOSED, JOINING, LINKED, NESTED, Node, ORPHAN, TASK, WAITERS, busy,
-        tasks,
+        BACKGROUND, CANCELLED, CLEANUPS, CLOSED, JOINING, LINKED, NESTED, Node, ORPHAN, TASK,
+        WAITERS, busy, tasks,
     },
 };
-use std::sync::{
-    Arc,
-    atomic::Ordering::{AcqRel, Acquire, Relaxed},
-};
+use crate::sync::Ordering::{AcqRel, Acquire, Relaxed};
+use std::sync::Arc;
 
 impl Node {
     /// Takes a place for a child.
@@ -20,13 +17,20 @@ impl Node {
         self.enter_unit(TASK, CLOSED | CANCELLED, self.limit)
     }
 
+    /// Takes a place for work that has to be done also while the node is stopping, whatever its limit.
+    pub(crate) fn enter_late(self: &Arc<Self>) -> Result<(), NoEntry> {
+        self.enter_unit(TASK, CLOSED, u32::MAX)
+    }
+
     #[inline]
     fn enter_unit(self: &Arc<Self>, unit: u64, stopped: u64, limit: u32) -> Result<(), NoEntry> {
         let mut word = self.word.load(Relaxed);
         loop {
             check(word, stopped, limit)?;
             if busy(word) == 0 {
-                return self.enter_first(unit, stopped, limit);
+                // An idle node without an owner is buried, or about to be.
+                let buried = if unit == TASK { ORPHAN } else { 0 };
+                return self.enter_first(unit, stopped | buried, limit);
             }
             match self
                 .word
@@ -39,7 +43,12 @@ impl Node {
     }
 
     /// The way from 0 to 1: the parent counts this node first (invariant 1).
-    fn enter_first(self: &Arc<Self>, unit: u64, stopped: u64, limit: u32) -> Result<(), NoEntry> {
+    pub(super) fn enter_first(
+        self: &Arc<Self>,
+        unit: u64,
+        stopped: u64,
+        limit: u32,
+    ) -> Result<(), NoEntry> {
         self.link();
         if let Some(parent) = &self.parent
             && parent.enter_unit(NESTED, CLOSED, u32::MAX).is_err()
@@ -70,11 +79,11 @@ impl Node {
         result
     }
 
-    pub(crate) fn leave_child(&self) {
+    pub(crate) fn leave_child(self: &Arc<Self>) {
         self.leave(TASK);
     }
 
-    fn leave(&self, mut unit: u64) {
+    fn leave(self: &Arc<Self>, mut unit: u64) {
         let mut node = self;
         loop {
             let before = node.word.fetch_sub(unit, AcqRel);
@@ -82,7 +91,8 @@ impl Node {
                 node.call_next();
             }
             let after = before - unit;
-            if after & JOINING != 0 && (busy(after) == 0 || concerns_background(after)) {
+            // Without children of its own the owner is done, or has to look at what nobody polls any more.
+            if after & JOINING != 0 && tasks(after) == 0 {
                 let owner = node.lock().owner.take();
                 if let Some(owner) = owner {
                     owner.wake();
@@ -92,6 +102,10 @@ impl Node {
                 return;
             }
             if before & ORPHAN != 0 {
+                // The parent goes on counting this node for its clean-ups.
+                if before & CLEANUPS != 0 && node.clean_up_counted() {
+                    return;
+                }
                 node.bury();
             }
             let Some(parent) = &node.parent else { return };
@@ -114,11 +128,11 @@ impl Node {
         tasks(self.word.load(Acquire))
     }
 
-    /// Ends the node if nothing runs in it any more.
+    /// Ends the node if nothing runs in it any more and nothing is left to clean up.
     pub(crate) fn try_close(&self) -> bool {
         let mut word = self.word.load(Acquire);
         loop {
-            if busy(word) != 0 {
+            if busy(word) != 0 || word & CLEANUPS != 0 {
                 return false;
             }
             match self

@@ -1,28 +1,27 @@
 //! Telling a subtree to stop, and how a node comes to be told by its parent.
 
 use super::{
-    Reason,
-    node::{CANCELLED, CLOSED, LINKED, Node},
+    Reason, Role, context,
+    node::{CANCELLED, CLOSED, LINKED, Node, SINGLED, TOLD},
     parked::Entry,
     reason::{Deadline, Told},
     slab::NONE,
 };
-use std::{
-    mem,
-    sync::{
-        Arc,
-        atomic::Ordering::{AcqRel, Acquire, Relaxed, Release},
-    },
-    task::Waker,
-    time::Duration,
-};
-use tokio::time::Instant;
+use crate::sync::Ordering::{AcqRel, Acquire, Relaxed};
+use std::{mem, sync::Arc, task::Waker, time::Duration};
+use tokio::{task, time::Instant};
 
 impl Node {
     /// One load: is there anything but plain running to do?
     #[inline]
-    pub(crate) fn stop(&self) -> bool {
-        self.stop.load(Acquire)
+    pub(crate) fn look(&self) -> bool {
+        self.look.load(Acquire) != 0
+    }
+
+    /// Whether the word has arrived here; one load.
+    #[inline]
+    pub(crate) fn is_told(&self) -> bool {
+        self.look.load(Acquire) & TOLD != 0
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
@@ -45,7 +44,7 @@ impl Node {
             if word & CANCELLED != 0 {
                 return node.told.get().copied();
             }
-            if word & LINKED != 0 {
+            if word & LINKED != 0 || node.role == Role::Shield {
                 return None;
             }
             node = node.parent.as_ref()?;
@@ -126,9 +125,10 @@ impl Node {
                 return;
             }
             self.word.fetch_or(CANCELLED, AcqRel);
-            self.stop.store(true, Release);
+            self.look.fetch_or(TOLD, AcqRel);
             let hard = inner.cold.as_ref().and_then(|cold| cold.hard);
-            below.extend(inner.nested.iter().map(|node| (node.clone(), hard)));
+            let open = inner.nested.iter().filter(|node| node.role != Role::Shield);
+            below.extend(open.map(|node| (node.clone(), hard)));
             wake.extend(inner.owner.take());
             if let Some(cold) = &mut inner.cold {
                 cold.queue.call_all(wake);
@@ -138,14 +138,78 @@ impl Node {
         wake.extend(self.lock_parked().iter_mut().filter_map(Entry::take_waker));
     }
 
-    /// For an owner that is dropped: the decision above that made it so, if there is one, else `OwnerDropped`.
+    /// For an owner that is dropped: the decision that made it so, if there is one, else `OwnerDropped`.
     pub(crate) fn cancel_dropped(&self) {
-        let told = self.told().or_else(|| self.parent.as_ref()?.told());
-        let told = told.unwrap_or_else(|| Told {
-            reason: Reason::OwnerDropped,
+        let above = self.parent.as_ref();
+        let told = self
+            .told()
+            .or_else(|| above?.told())
+            // One child may have been told alone, with what it has opened.
+            .or_else(context::told)
+            .unwrap_or_else(|| Told {
+                reason: Reason::OwnerDropped,
+                at: Instant::now(),
+            });
+        // What stood in a shield has heard nothing of the end that its parent is given.
+        self.tell(told, above.and_then(|above| above.hard()));
+    }
+
+    /// Tells one child alone, and the scopes that it has opened. It has its own grace, and at most the node's.
+    pub(crate) fn cancel_task(&self, id: task::Id, reason: Reason) {
+        let told = Told {
+            reason,
             at: Instant::now(),
-        });
-        self.tell(told, None);
+        };
+        let below: Vec<_> = {
+            let mut inner = self.lock();
+            let singled = &mut inner.cold.get_or_insert_default().singled;
+            if singled.iter().any(|(marked, _)| *marked == id) {
+                return;
+            }
+            singled.push((id, told));
+            self.look.fetch_or(SINGLED, AcqRel);
+            inner
+                .nested
+                .iter()
+                .filter(|node| node.role == Role::Scope && node.opener.task == Some(id))
+                .cloned()
+                .collect()
+        };
+        // After the mark: a child that parks later looks for it then.
+        let wake: Vec<_> = self
+            .lock_parked()
+            .iter_mut()
+            .filter(|entry| entry.task == Some(id))
+            .filter_map(Entry::take_waker)
+            .collect();
+        for node in below {
+            node.tell(told, None);
+        }
+        wake.into_iter().for_each(Waker::wake);
+    }
+
+    /// What the child was told alone.
+    pub(crate) fn singled(&self, id: task::Id) -> Option<Told> {
+        if self.look.load(Acquire) & SINGLED == 0 {
+            return None;
+        }
+        let inner = self.lock();
+        let singled = &inner.cold.as_ref()?.singled;
+        let (_, told) = singled.iter().find(|(marked, _)| *marked == id)?;
+        Some(*told)
+    }
+
+    /// The child has ended; its siblings need not look any more.
+    pub(crate) fn forget_singled(&self, id: task::Id) {
+        if self.look.load(Acquire) & SINGLED == 0 {
+            return;
+        }
+        let mut inner = self.lock();
+        let Some(cold) = &mut inner.cold else { return };
+        cold.singled.retain(|(marked, _)| *marked != id);
+        if cold.singled.is_empty() {
+            self.look.fetch_and(!SINGLED, AcqRel);
+        }
     }
 
     /// Makes this node known to its parent, once, or takes over what the parent was told already.
@@ -158,14 +222,24 @@ impl Node {
         parent.link();
         let (key, told, hard) = {
             let mut above = parent.lock();
-            let cancelled = parent.word.load(Acquire) & CANCELLED != 0;
-            let told = if cancelled {
-                parent.told.get().copied()
-            } else {
-                None
-            };
-            let hard = above.cold.as_ref().and_then(|cold| cold.hard);
-            (above.nested.insert(self.clone()), told, hard)
+            let key = above.nested.insert(self.clone());
+            let cold = above.cold.as_ref();
+            match self.role {
+                Role::Shield => (key, None, None),
+                _ if parent.word.load(Acquire) & CANCELLED != 0 => {
+                    let hard = cold.and_then(|cold| cold.hard);
+                    (key, parent.told.get().copied(), hard)
+                }
+                _ => {
+                    // The child that opened it may have been told alone.
+                    let mut singled = cold.map(|cold| &cold.singled).into_iter().flatten();
+                    let told = self
+                        .opener
+                        .task
+                        .and_then(|opener| singled.find(|(marked, _)| *marked == opener));
+                    (key, told.map(|(_, told)| *told), None)
+                }
+            }
         };
         self.lock().link = key;
         if let Some(told) = told {

@@ -7,8 +7,11 @@
 //! The functions here are ambient: they speak of the scope whose code is being polled, however deep in the call.
 
 mod background;
+mod cleanup;
 mod context;
 mod count;
+#[cfg(feature = "hooks")]
+pub mod hook;
 mod mark;
 mod node;
 mod outcome;
@@ -16,6 +19,7 @@ mod owner;
 mod parked;
 mod reason;
 mod room;
+mod section;
 mod slab;
 mod watch;
 
@@ -24,13 +28,16 @@ pub use outcome::{Failure, Fault, Orphan, Panic, What};
 pub use reason::{Reason, ScopeId, Signal};
 pub use watch::{Cancelled, cancelled};
 
-pub(crate) use context::{Ctx, current, inside, is_doomed};
+pub(crate) use cleanup::{Cleanup, CleanupWork};
+pub(crate) use context::{Ctx, current, hold, inside, is_doomed};
 pub(crate) use mark::after;
-pub(crate) use node::{MAX_CHILDREN, Node, NodeOpts, Site};
+pub(crate) use node::{MAX_CHILDREN, Node, NodeOpts, Opener, Role, Site};
 pub(crate) use outcome::Payload;
 pub(crate) use owner::OnUnclaimed;
 pub(crate) use parked::{Entry, Kind, Survey};
+pub(crate) use reason::Told;
 pub(crate) use room::{NoRoom, Room};
+pub(crate) use section::{Grace, Hold, Section};
 
 use std::sync::{LockResult, PoisonError};
 

@@ -6,16 +6,20 @@
 //!    node's count is above 0 its parent counts it at least once: the parent is entered before the count leaves 0 and
 //!    left after the count is back at 0. So a count of 0 at the root means: nothing runs below.
 //! 2. CLOSED is set only by an exchange that sees a count of 0; nothing enters a closed node.
-//! 3. `told` is set before CANCELLED and `stop`, and these before any waker is taken from `parked`: whoever parks under
-//!    that lock and does not see `stop` will be woken.
+//! 3. `told` is set before CANCELLED and `look`, and these before any waker is taken from `parked`: whoever parks under
+//!    that lock and does not see `look` will be woken. For one child alone: it parks first and looks for its mark then.
 //! 4. Only children count, never the owner: an owner that is forgotten delays nobody.
 //! 5. No user code (wakers, destructors of errors) runs while a lock is held.
 //! 6. A failure is recorded before its child gives up its place.
+//! 7. CLEANUPS is set while there are deferred clean-ups; a node with that bit is not closed and not buried.
+//! 8. What a node is told does not enter a masked one below it: that is what a shield stands for.
 //!
 //! Lock order: a thread holds at most one of all the locks of all the nodes, so there is none to get wrong.
 
 use super::{
-    Fault, Orphan, ignore_poison,
+    Fault, Orphan,
+    cleanup::Cleanups,
+    ignore_poison,
     outcome::Failure,
     owner::OnUnclaimed,
     parked::Entry,
@@ -23,17 +27,15 @@ use super::{
     room::Queue,
     slab::{NONE, Slab},
 };
+use crate::sync::{AtomicU8, AtomicU64, Mutex, MutexGuard};
 use std::{
     fmt,
     panic::Location,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, OnceLock},
     task::Waker,
     time::Duration,
 };
-use tokio::time::Instant;
+use tokio::{task, time::Instant};
 
 /// Where something was spawned or opened.
 pub(crate) type Site = &'static Location<'static>;
@@ -50,8 +52,16 @@ pub(super) const ORPHAN: u64 = 1 << 4;
 pub(super) const LINKED: u64 = 1 << 5;
 /// There is, or was, a hidden node for background children.
 pub(super) const BACKGROUND: u64 = 1 << 6;
+/// There are deferred clean-ups that have not begun.
+pub(super) const CLEANUPS: u64 = 1 << 7;
 pub(super) const TASK: u64 = 1 << 8;
 pub(super) const NESTED: u64 = 1 << 36;
+
+/// In `look`: the node was told.
+pub(super) const TOLD: u8 = 1;
+/// In `look`: one of its children was told alone, and has not ended yet. Further bits are free for whoever has to be seen
+/// by every child at its next poll.
+pub(super) const SINGLED: u8 = 1 << 1;
 
 /// The most children that a node can count.
 pub(crate) const MAX_CHILDREN: u32 = (1 << 28) - 1;
@@ -72,11 +82,10 @@ pub(crate) struct Node {
     /// Who must be woken when told: children that have returned `Pending`, threads, watchers.
     pub(super) parked: Mutex<Slab<Entry>>,
     pub(super) told: OnceLock<Told>,
-    /// Repeats CANCELLED on a line that polls only read.
-    pub(super) stop: AtomicBool,
-    pub(crate) opened_by_child: bool,
-    /// Holds the background children of its parent, which their failures belong to.
-    pub(super) hidden: bool,
+    /// Whether there is anything but plain running to do; on a line that polls only read.
+    pub(super) look: AtomicU8,
+    pub(crate) opener: Opener,
+    pub(super) role: Role,
     pub(crate) limit: u32,
     /// How long after `told` everything in here is forced. `None`: only an ancestor's or a caller's wish bounds it.
     pub(super) grace: Option<Duration>,
@@ -84,6 +93,26 @@ pub(crate) struct Node {
     pub(crate) deadline: Option<Deadline>,
     pub(crate) id: ScopeId,
     pub(crate) parent: Option<Arc<Node>>,
+}
+
+/// What a node stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A scope, or a root.
+    Scope,
+    /// The background children of its parent, which their failures belong to.
+    Background,
+    /// The inside of a shield: what the parent is told does not reach it.
+    Shield,
+}
+
+/// What kind of code opened a node.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Opener {
+    /// A child of the parent; else the parent's body, or nobody.
+    pub(crate) is_child: bool,
+    /// The task that is being polled at that moment.
+    pub(crate) task: Option<task::Id>,
 }
 
 pub(super) struct Inner {
@@ -101,6 +130,9 @@ pub(super) struct Cold {
     pub(super) hard: Option<Instant>,
     pub(super) queue: Queue,
     pub(super) background: Option<Arc<Node>>,
+    pub(super) cleanups: Cleanups,
+    /// Children that were told alone; a mark goes when its child has ended.
+    pub(super) singled: Vec<(task::Id, Told)>,
     pub(super) failures: Vec<Failure<Box<dyn Fault>>>,
     /// At a root only: failures of scopes without an owner.
     pub(super) unclaimed: Vec<Orphan>,
@@ -119,29 +151,28 @@ pub(crate) struct NodeOpts {
 }
 
 impl Node {
-    pub(crate) fn new(parent: Option<(Arc<Node>, bool)>, opts: NodeOpts) -> Arc<Node> {
-        Arc::new(Node::build(parent, opts, false))
-    }
-
-    pub(super) fn hidden(parent: Arc<Node>, opts: NodeOpts) -> Arc<Node> {
-        Arc::new(Node::build(Some((parent, false)), opts, true))
-    }
-
-    fn build(parent: Option<(Arc<Node>, bool)>, opts: NodeOpts, hidden: bool) -> Node {
-        static SERIAL: AtomicU64 = AtomicU64::new(0);
+    pub(crate) fn new(
+        parent: Option<Arc<Node>>,
+        opener: Opener,
+        role: Role,
+        opts: NodeOpts,
+    ) -> Arc<Node> {
+        // Not loom's: it numbers nodes and orders nothing.
+        static SERIAL: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let id = ScopeId {
             name: opts.name,
             at: opts.at,
-            serial: SERIAL.fetch_add(1, Relaxed),
+            serial: SERIAL.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
         };
-        let (parent, opened_by_child) =
-            parent.map_or((None, false), |(node, child)| (Some(node), child));
-        let inherited = parent.as_ref().and_then(|parent| parent.deadline);
+        let inherited = parent
+            .as_ref()
+            .filter(|_| role != Role::Shield)
+            .and_then(|parent| parent.deadline);
         let own = opts.deadline.map(|at| Deadline {
             at,
             declared_by: id,
         });
-        Node {
+        Arc::new(Node {
             word: AtomicU64::new(0),
             inner: Mutex::new(Inner {
                 link: NONE,
@@ -151,9 +182,9 @@ impl Node {
             }),
             parked: Mutex::new(Slab::new()),
             told: OnceLock::new(),
-            stop: AtomicBool::new(false),
-            opened_by_child,
-            hidden,
+            look: AtomicU8::new(0),
+            opener,
+            role,
             limit: opts.limit.min(MAX_CHILDREN),
             grace: opts.grace,
             // On a tie the outer one has declared it.
@@ -164,7 +195,7 @@ impl Node {
             },
             id,
             parent,
-        }
+        })
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -184,8 +215,8 @@ impl Node {
         let mut names = vec![self.id.name];
         let mut node = self.parent.as_ref();
         while let Some(above) = node {
-            // The root has no name that anybody gave it, a hidden node its scope's.
-            if above.parent.is_some() && !above.hidden {
+            // The root has no name that anybody gave it, and other nodes than scopes are not a user's.
+            if above.parent.is_some() && above.role == Role::Scope {
                 names.push(above.id.name);
             }
             node = above.parent.as_ref();

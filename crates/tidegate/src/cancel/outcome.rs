@@ -5,6 +5,7 @@ use std::{
     any::Any,
     fmt::{self, Debug, Display},
     sync::Mutex,
+    time::Duration,
 };
 
 pub(crate) type Payload = Box<dyn Any + Send>;
@@ -48,6 +49,8 @@ impl Failure<Box<dyn Fault>> {
                 )
             }
             What::Panic(panic) => What::Panic(panic),
+            What::CutShort { within } => What::CutShort { within },
+            What::NotRun => What::NotRun,
         };
         Failure {
             task,
@@ -65,17 +68,29 @@ impl<E: Display> Display for Failure<E> {
             // The alternate form is the one in which `anyhow` prints its causes.
             What::Error(error) => write!(f, "task `{task}` ({at}) failed: {error:#}"),
             What::Panic(panic) => write!(f, "task `{task}` ({at}) panicked: {panic}"),
+            What::CutShort { within } => {
+                write!(f, "task `{task}` ({at}) was cut short, it had {within:?}")
+            }
+            What::NotRun => write!(f, "clean-up `{task}` ({at}) was not run"),
         }
     }
 }
 
 /// How a child failed.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum What<E> {
     /// It returned this error.
     Error(E),
     /// It panicked.
     Panic(Panic),
+    /// A clean-up or a critical section that was dropped half-way: its own time, or that of the scope, was over.
+    CutShort {
+        /// The time that it was given.
+        within: Duration,
+    },
+    /// A deferred clean-up that never began: the scope's time was over before its turn, or its runtime was gone.
+    NotRun,
 }
 
 /// A panic that was caught, with its payload.

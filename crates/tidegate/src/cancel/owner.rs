@@ -1,13 +1,14 @@
 //! The owner's side of a node: waiting for it, leaving it behind, and what has failed in it.
 
 use super::{
-    Failure, Fault, Orphan, Panic, Payload, Reason, Site, What,
-    node::{CANCELLED, JOINING, Node, ORPHAN, busy},
+    Failure, Fault, Orphan, Panic, Payload, Reason, Role, Site, What,
+    node::{CANCELLED, CLEANUPS, JOINING, Node, ORPHAN, busy, tasks},
 };
+use crate::sync::Ordering::{AcqRel, Acquire};
 use std::{
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, atomic::Ordering::AcqRel},
+    sync::Arc,
     task::Waker,
 };
 
@@ -36,13 +37,34 @@ impl Node {
     }
 
     /// The owner is gone. Whoever ends last, it or the last child, tidies up.
-    pub(crate) fn orphan(&self) {
+    pub(crate) fn orphan(self: &Arc<Self>) {
         let owner = self.lock().owner.take();
         drop(owner);
         let before = self.word.fetch_or(ORPHAN, AcqRel);
-        if busy(before) == 0 {
+        if busy(before) == 0 && (before & CLEANUPS == 0 || !self.clean_up_orphan()) {
             self.bury();
         }
+    }
+
+    /// In the owner's join: what runs below, now that body and children are gone, belongs to scopes whose futures nobody
+    /// in here can poll any more. They are told, as if they had been dropped. `true`: one had not been told before.
+    pub(crate) fn end_unpolled(&self) -> bool {
+        let word = self.word.load(Acquire);
+        if tasks(word) != 0 || busy(word) == 0 {
+            return false;
+        }
+        let nested: Vec<_> = {
+            let inner = self.lock();
+            let scopes = inner.nested.iter();
+            scopes
+                .filter(|node| node.role != Role::Background && !node.is_told())
+                .cloned()
+                .collect()
+        };
+        for node in &nested {
+            node.cancel_dropped();
+        }
+        !nested.is_empty()
     }
 
     /// Leaves the parent's list and gives the root what nobody has read.
@@ -95,19 +117,33 @@ impl Node {
     }
 
     pub(crate) fn failed<E: Fault>(&self, task: &'static str, at: Site, error: E) {
-        if let Some(parent) = self.parent.as_ref().filter(|_| self.hidden) {
-            return parent.failed(task, at, error);
-        }
-        self.record(task, at, What::Error(Box::new(error)));
-        self.cancel(Reason::ChildFailed { task, at }, None);
+        self.fail(task, at, What::Error(Box::new(error)));
     }
 
     pub(crate) fn panicked(&self, task: &'static str, at: Site, payload: Payload) {
-        if let Some(parent) = self.parent.as_ref().filter(|_| self.hidden) {
-            return parent.panicked(task, at, payload);
+        self.fail(task, at, What::Panic(Panic::new(payload)));
+    }
+
+    pub(crate) fn cleanup_failed(&self, task: &'static str, at: Site, what: What<Box<dyn Fault>>) {
+        self.fail(task, at, what);
+    }
+
+    fn fail(&self, task: &'static str, at: Site, what: What<Box<dyn Fault>>) {
+        if let Some(parent) = self
+            .parent
+            .as_ref()
+            .filter(|_| self.role == Role::Background)
+        {
+            return parent.fail(task, at, what);
         }
-        self.record(task, at, What::Panic(Panic::new(payload)));
-        self.cancel(Reason::ChildPanicked { task, at }, None);
+        let reason = match &what {
+            What::Panic(_) => Reason::ChildPanicked { task, at },
+            What::Error(_) | What::CutShort { .. } | What::NotRun => {
+                Reason::ChildFailed { task, at }
+            }
+        };
+        self.record(task, at, what);
+        self.cancel(reason, None);
     }
 
     fn record(&self, task: &'static str, at: Site, what: What<Box<dyn Fault>>) {

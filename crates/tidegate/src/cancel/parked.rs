@@ -6,11 +6,9 @@ use super::{
     reason::Reason,
     slab::Slab,
 };
-use std::{
-    sync::{Arc, MutexGuard},
-    task::Waker,
-};
-use tokio::time::Instant;
+use crate::sync::MutexGuard;
+use std::{sync::Arc, task::Waker};
+use tokio::{task, time::Instant};
 
 /// A child enters at its first `Pending`: one that never waits costs nothing here.
 #[derive(Debug)]
@@ -20,6 +18,8 @@ pub(crate) struct Entry {
     pub(crate) name: &'static str,
     pub(crate) at: Site,
     pub(crate) kind: Kind,
+    /// The task, so that it can be told alone.
+    pub(crate) task: Option<task::Id>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Node {
     pub(crate) fn park(&self, entry: Entry) -> Option<u32> {
         {
             let mut parked = self.lock_parked();
-            if !self.stop() {
+            if !self.is_told() {
                 return Some(parked.insert(entry));
             }
         }

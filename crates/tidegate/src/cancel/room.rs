@@ -5,9 +5,10 @@ use super::{
     count::NoEntry,
     node::{CANCELLED, CLOSED, Node, WAITERS, tasks},
 };
+use crate::sync::Ordering::AcqRel;
 use std::{
     collections::VecDeque,
-    sync::{Arc, atomic::Ordering::AcqRel},
+    sync::Arc,
     task::{Context, Poll, Waker, ready},
 };
 
@@ -58,7 +59,7 @@ impl Node {
     }
 
     #[cold]
-    fn no_room(&self, why: NoEntry) -> NoRoom {
+    pub(crate) fn no_room(&self, why: NoEntry) -> NoRoom {
         match (why, self.reason()) {
             (NoEntry::Full, _) => NoRoom::Full { limit: self.limit },
             (NoEntry::Stopped, Some(reason)) => NoRoom::Told(reason),
@@ -124,14 +125,15 @@ impl Node {
 
     /// Whether the calling code runs in one of this node's children, however deep.
     fn is_above_caller(self: &Arc<Self>) -> bool {
-        let Some((mut node, mut in_child)) = context::current() else {
+        let Some((mut node, opener)) = context::current() else {
             return false;
         };
+        let mut in_child = opener.is_child;
         loop {
             if Arc::ptr_eq(&node, self) {
                 return in_child;
             }
-            in_child = node.opened_by_child;
+            in_child = node.opener.is_child;
             let Some(parent) = node.parent.clone() else {
                 return false;
             };

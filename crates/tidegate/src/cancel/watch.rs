@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
+use tokio::task;
 
 /// Waits until the surrounding scope is told to stop; at once if it has been. Never ends outside a scope.
 ///
@@ -19,6 +20,7 @@ use std::{
 pub fn cancelled() -> Cancelled {
     Cancelled {
         node: None,
+        ambient: true,
         key: None,
     }
 }
@@ -28,6 +30,8 @@ pub fn cancelled() -> Cancelled {
 pub struct Cancelled {
     /// Found at the first poll when not given.
     node: Option<Arc<Node>>,
+    /// It speaks of the code that polls it; else of the node, wherever it is polled.
+    ambient: bool,
     key: Option<u32>,
 }
 
@@ -35,6 +39,7 @@ impl Cancelled {
     pub(crate) fn of(node: Arc<Node>) -> Self {
         Cancelled {
             node: Some(node),
+            ambient: false,
             key: None,
         }
     }
@@ -63,12 +68,18 @@ impl Future for Cancelled {
                     name: id.name,
                     at: id.at,
                     kind: Kind::Watcher,
+                    task: task::try_id(),
                 });
                 this.key.is_some()
             }
         };
-        match node.reason() {
-            Some(reason) => Poll::Ready(reason),
+        let told = if this.ambient {
+            context::told()
+        } else {
+            node.told()
+        };
+        match told {
+            Some(told) => Poll::Ready(told.reason),
             None => {
                 debug_assert!(parked, "only a node that was told refuses to park");
                 Poll::Pending

@@ -72,6 +72,7 @@ where
         name: seat.name(),
         at: seat.at(),
         kind: Kind::Thread,
+        task: None,
     };
     seat.set_key(node.park_told(entry));
     match inside(seat.ctx(), || work(StopFlag { node })) {
@@ -93,7 +94,7 @@ pub struct StopFlag {
 impl StopFlag {
     /// Whether the scope was told to stop. Costs one load.
     pub fn is_set(&self) -> bool {
-        self.node.stop()
+        self.node.is_told()
     }
 
     /// Why. `None`: it was not told.

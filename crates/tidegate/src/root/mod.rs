@@ -8,7 +8,7 @@ mod run;
 mod shutdown;
 
 pub use attach::Root;
-pub use process::unclaimed;
+pub use process::{running, unclaimed};
 pub use report::{Ended, Report, State, Survivor};
 pub use run::run;
 pub use shutdown::Shutdown;

@@ -1,7 +1,7 @@
 //! The root of scopes that are opened outside every other.
 
-use super::Shutdown;
-use crate::cancel::{MAX_CHILDREN, Node, NodeOpts, Orphan};
+use super::{Shutdown, Survivor, report::survivors};
+use crate::cancel::{MAX_CHILDREN, Node, NodeOpts, Opener, Orphan, Role};
 use std::{
     panic::Location,
     sync::{Arc, OnceLock},
@@ -26,6 +26,8 @@ fn bare_root() -> Arc<Node> {
     let at = Location::caller();
     Node::new(
         None,
+        Opener::default(),
+        Role::Scope,
         NodeOpts {
             name: "root",
             at,
@@ -34,6 +36,11 @@ fn bare_root() -> Arc<Node> {
             limit: MAX_CHILDREN,
         },
     )
+}
+
+/// What runs now in the scopes below the process root, which is where scopes opened outside every other scope hang.
+pub fn running() -> Vec<Survivor> {
+    survivors(&process_node())
 }
 
 /// Takes the failures of scopes below the process root, which is where scopes opened outside every other scope hang,

@@ -2,7 +2,7 @@
 
 use super::{Ended, Shutdown, listener::Listener, process::root_node, report::survivors};
 use crate::{
-    cancel::{Fault, Node, Reason, after},
+    cancel::{Fault, Node, Opener, Reason, Role, after},
     scope::{Drive, Opts, Owner, Scope, passed},
 };
 use std::{
@@ -41,7 +41,12 @@ where
         .build()
         .expect("the system gives what a runtime needs");
     let root = root_node(&on);
-    let node = Node::new(Some((root.clone(), false)), opts.node(Location::caller()));
+    let node = Node::new(
+        Some(root.clone()),
+        Opener::default(),
+        Role::Scope,
+        opts.node(Location::caller()),
+    );
     let listener =
         Listener::start(root.clone(), on).expect("the system gives signal handlers and a thread");
     let handle = Scope::of(node.clone());

@@ -1,26 +1,26 @@
 //! The future around every spawned child. It lives in tokio's own task cell, so a child costs one allocation.
 
-use super::{RefusedBecause, Stopped, timer::passed};
-use crate::cancel::{Ctx, Entry, Fault, Kind, Node, Site, inside};
+use super::{Outcome, RefusedBecause, Stopped, timer::passed};
+#[cfg(feature = "hooks")]
+use crate::cancel::hook;
+use crate::cancel::{Ctx, Entry, Kind, Node, Payload, Site, Told, inside};
 use pin_project_lite::pin_project;
 use std::{
     future::Future,
-    marker::PhantomData,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::time::Sleep;
+use tokio::{task, time::Sleep};
 
 pin_project! {
     /// Fields drop in this order: the future's destructors have run before the seat is given up, also when the runtime
     /// drops the task.
-    pub(super) struct Child<F, T, E> {
+    pub(super) struct Child<F> {
         #[pin]
         future: Option<F>,
         seat: Seat,
-        types: PhantomData<fn() -> (T, E)>,
     }
 }
 
@@ -31,12 +31,12 @@ pub(crate) struct Seat {
     at: Site,
     /// The entry among those to be woken; there is one from the first `Pending` on.
     key: Option<u32>,
-    /// Forces a child with a grace.
+    /// Forces a child that may stay for a while.
     force: Option<Pin<Box<Sleep>>>,
     left: bool,
 }
 
-impl<F, T, E> Child<F, T, E> {
+impl<F> Child<F> {
     /// The caller has entered the node.
     #[inline]
     pub(super) fn new(
@@ -49,23 +49,21 @@ impl<F, T, E> Child<F, T, E> {
         Child {
             future: Some(future),
             seat: Seat::new(node, name, at, grace),
-            types: PhantomData,
         }
     }
 }
 
-impl<F, T, E> Future for Child<F, T, E>
+impl<F> Future for Child<F>
 where
-    F: Future<Output = Result<T, E>>,
-    E: Fault,
+    F: Future<Output: Outcome>,
 {
-    type Output = Result<T, Stopped>;
+    type Output = Result<<F::Output as Outcome>::Value, Stopped>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let seat = this.seat;
-        if seat.node().stop() {
+        if seat.node().look() && seat.is_told() {
             return poll_told(this.future, seat, cx, false);
         }
         let future = this
@@ -73,7 +71,7 @@ where
             .as_mut()
             .as_pin_mut()
             .expect("polled after it was done");
-        match inside(&mut seat.ctx, || future.poll(cx)) {
+        match seat.poll(future, cx) {
             // The node wakes this task when told, also when that came during this poll. tokio polls a task with one
             // and the same waker always.
             Ok(Poll::Pending) if seat.key.is_some() || seat.park(cx) => Poll::Pending,
@@ -87,25 +85,27 @@ where
     }
 }
 
-/// The scope was told to stop: so is the child, at once or when its grace is over.
+/// The child was told to stop: it ends at once, or when what lets it stay is over.
 #[cold]
-fn poll_told<F, T, E>(
+fn poll_told<F>(
     mut future: Pin<&mut Option<F>>,
     seat: &mut Seat,
     cx: &mut Context<'_>,
     polled: bool,
-) -> Poll<Result<T, Stopped>>
+) -> Poll<Result<<F::Output as Outcome>::Value, Stopped>>
 where
-    F: Future<Output = Result<T, E>>,
-    E: Fault,
+    F: Future<Output: Outcome>,
 {
     let polled = polled || seat.key.is_some();
-    if seat.may_stay(cx) {
+    while seat.may_stay(cx) {
+        let shielded = seat.ctx.is_shielded();
         let running = future
             .as_mut()
             .as_pin_mut()
             .expect("polled after it was done");
-        match inside(&mut seat.ctx, || running.poll(cx)) {
+        match seat.poll(running, cx) {
+            // A shield that has opened or closed meanwhile changes how long it may stay.
+            Ok(Poll::Pending) if seat.ctx.is_shielded() != shielded => {}
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(outcome)) => return Poll::Ready(end(future, seat, outcome)),
             Err(payload) => {
@@ -114,10 +114,7 @@ where
             }
         }
     }
-    let reason = seat
-        .node()
-        .reason()
-        .expect("a node that was told has its reason");
+    let Told { reason, .. } = seat.told();
     let stopped = match polled {
         true => Stopped::Cancelled(reason),
         false => Stopped::NotStarted(RefusedBecause::Cancelling(reason)),
@@ -141,11 +138,11 @@ fn cut<F, T>(
 }
 
 #[inline]
-fn end<F, T, E: Fault>(
+fn end<F, O: Outcome>(
     mut future: Pin<&mut Option<F>>,
     seat: &mut Seat,
-    outcome: Result<T, E>,
-) -> Result<T, Stopped> {
+    outcome: O,
+) -> Result<O::Value, Stopped> {
     // Destructors first: giving up the seat lets the scope end.
     if let Err(payload) = inside(&mut seat.ctx, || future.set(None)) {
         seat.panicked(payload);
@@ -161,13 +158,8 @@ impl Seat {
         at: Site,
         grace: Option<Duration>,
     ) -> Self {
-        let ctx = Ctx {
-            node: Some(node),
-            grace,
-            is_child: true,
-        };
         Seat {
-            ctx,
+            ctx: Ctx::new(node, grace, true),
             name,
             at,
             key: None,
@@ -196,19 +188,60 @@ impl Seat {
         &mut self.ctx
     }
 
+    /// Polls the child's own code. An error is a panic.
+    #[inline]
+    fn poll<F: Future>(
+        &mut self,
+        future: Pin<&mut F>,
+        cx: &mut Context<'_>,
+    ) -> Result<Poll<F::Output>, Payload> {
+        #[cfg(feature = "hooks")]
+        if let Some(hook) = hook::installed() {
+            return self.poll_hooked(&*hook, future, cx);
+        }
+        inside(&mut self.ctx, || future.poll(cx))
+    }
+
+    #[cfg(feature = "hooks")]
+    fn poll_hooked<F: Future>(
+        &mut self,
+        hook: &dyn hook::PollHook,
+        mut future: Pin<&mut F>,
+        cx: &mut Context<'_>,
+    ) -> Result<Poll<F::Output>, Payload> {
+        let child = hook::Polled {
+            name: self.name,
+            at: self.at,
+            scope: self.node().id,
+        };
+        let mut polled = Ok(Poll::Pending);
+        hook.poll(&child, cx, &mut |cx| {
+            if matches!(polled, Ok(Poll::Pending)) {
+                polled = inside(&mut self.ctx, || future.as_mut().poll(cx));
+            }
+            match polled {
+                Ok(Poll::Pending) => hook::Progress::Pending,
+                _ => hook::Progress::Ended,
+            }
+        });
+        polled
+    }
+
     fn entry(&self, cx: &Context<'_>) -> Entry {
         Entry {
             waker: Some(cx.waker().clone()),
             name: self.name,
             at: self.at,
             kind: Kind::Child,
+            task: task::try_id(),
         }
     }
 
     /// Asks the node to wake this task when told. `false`: that has come already.
     fn park(&mut self, cx: &Context<'_>) -> bool {
         self.key = self.node().park(self.entry(cx));
-        self.key.is_some()
+        // After parking: a mark for this child alone that comes later wakes it.
+        self.key.is_some() && !(self.node().look() && self.is_told())
     }
 
     /// Makes `key` the seat's entry, which goes when the seat is left.
@@ -216,35 +249,49 @@ impl Seat {
         self.key = Some(key);
     }
 
-    /// Told to stop: does a grace still hold?
+    /// The node has something to say: is it for this child?
+    #[cold]
+    fn is_told(&mut self) -> bool {
+        if self.node().is_told() || self.ctx.is_told_alone() {
+            return true;
+        }
+        let alone = task::try_id().and_then(|id| self.node().singled(id));
+        if let Some(told) = alone {
+            self.ctx.tell_alone(told);
+        }
+        alone.is_some()
+    }
+
+    fn told(&self) -> Told {
+        self.ctx.told().expect("it was told, so there is a word")
+    }
+
+    /// Told to stop: does a grace or a shield still hold?
     fn may_stay(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(grace) = self.ctx.grace else {
+        let shielded = self.ctx.is_shielded();
+        if self.ctx.grace.is_none() && !shielded {
             return false;
-        };
+        }
         // Before looking at the hard instant, so that none that comes nearer is missed.
         match self.key {
             Some(key) => drop(self.node().rearm(key, cx.waker().clone())),
             None => self.key = Some(self.node().park_told(self.entry(cx))),
         }
-        let told = self
-            .node()
-            .told_at()
-            .expect("a node that was told knows when");
-        let until = self.node().force_at(told, grace);
-        !passed(&mut self.force, until, cx)
+        let until = match self.ctx.grace.get() {
+            Some(grace) if !shielded => Some(self.node().force_at(self.told().at, grace)),
+            _ => self.node().hard(),
+        };
+        until.is_none_or(|until| !passed(&mut self.force, until, cx))
     }
 
-    pub(crate) fn panicked(&self, payload: Box<dyn std::any::Any + Send>) {
+    pub(crate) fn panicked(&self, payload: Payload) {
         self.node().panicked(self.name, self.at, payload);
     }
 
     /// Records the outcome, then gives up the place.
     #[inline]
-    pub(crate) fn finish<T, E: Fault>(&mut self, outcome: Result<T, E>) -> Result<T, Stopped> {
-        let result = outcome.map_err(|error| {
-            self.node().failed(self.name, self.at, error);
-            Stopped::Failed
-        });
+    pub(crate) fn finish<O: Outcome>(&mut self, outcome: O) -> Result<O::Value, Stopped> {
+        let result = outcome.settle(self.node(), self.name, self.at);
         self.leave();
         result
     }
@@ -254,6 +301,11 @@ impl Seat {
         self.left = true;
         if let Some(key) = self.key.take() {
             self.node().unpark(key);
+        }
+        if self.node().look()
+            && let Some(id) = task::try_id()
+        {
+            self.node().forget_singled(id);
         }
         self.node().leave_child();
     }

@@ -6,7 +6,10 @@ use super::{
     timer::{Watchdog, passed},
 };
 use crate::{
-    cancel::{Ctx, Failure, Fault, Node, Payload, Site, current, inside},
+    cancel::{
+        Ctx, Failure, Fault, Hold, Node, Opener, Payload, Role, Site, current, hold, inside,
+        is_doomed,
+    },
     root,
 };
 use pin_project_lite::pin_project;
@@ -69,11 +72,11 @@ where
     E: Fault,
 {
     // Here and not in `scope`: nothing happens before the first poll, and the parent is where that happens.
-    let parent = parent
-        .map(|node| (node, false))
+    let (parent, opener) = parent
+        .map(|node| (node, Opener::default()))
         .or_else(current)
-        .unwrap_or_else(|| (root::process_node(), false));
-    let node = Node::new(Some(parent), opts.node(at));
+        .unwrap_or_else(|| (root::process_node(), Opener::default()));
+    let node = Node::new(Some(parent), opener, Role::Scope, opts.node(at));
     let handle = Scope::of(node.clone());
     Drive::new(body(&handle), Owner::new(node, opts)).await
 }
@@ -108,6 +111,10 @@ pub(crate) struct Owner {
     timer: Option<Pin<Box<Sleep>>>,
     watchdog: Option<Watchdog>,
     force: Option<Pin<Box<Sleep>>>,
+    /// Told, and staying: whether a shield was open when that was decided.
+    staying: Option<bool>,
+    /// A shield in the body keeps the section around as well, being in the same task.
+    hold: Option<Hold>,
 }
 
 impl<B, T, E> Drive<B, T, E> {
@@ -146,9 +153,14 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let owner = this.owner;
+        if owner.done {
+            return Poll::Pending;
+        }
         while let Some(body) = this.body.as_mut().as_pin_mut() {
-            if !owner.node().stop() || owner.may_stay(cx) {
-                match inside(&mut owner.ctx, || body.poll(cx)) {
+            if !owner.node().look() || !owner.node().is_told() || owner.may_stay(cx) {
+                let polled = inside(&mut owner.ctx, || body.poll(cx));
+                owner.pass_shield_on();
+                match polled {
                     Ok(Poll::Pending) if owner.wait(cx) => return Poll::Pending,
                     Ok(Poll::Pending) => continue,
                     Ok(Poll::Ready(Ok(value))) => *this.value = Some(value),
@@ -161,30 +173,33 @@ where
             if let Err(payload) = inside(&mut owner.ctx, || this.body.set(None)) {
                 owner.panicked(payload);
             }
+            owner.hold = None;
             owner.leave_body();
         }
         if !owner.join(cx) {
             return Poll::Pending;
         }
         owner.done = true;
-        Poll::Ready(owner.report(this.value.take()))
+        match owner.report(this.value.take()) {
+            // As in `Task::poll`: code that is to be dropped at this await does not hear the news.
+            Err(ScopeError::Cancelled(_)) if is_doomed() => Poll::Pending,
+            result => Poll::Ready(result),
+        }
     }
 }
 
 impl Owner {
     pub(crate) fn new(node: Arc<Node>, opts: Opts) -> Self {
         Owner {
-            ctx: Ctx {
-                node: Some(node),
-                grace: opts.body_grace(),
-                is_child: false,
-            },
+            ctx: Ctx::new(node, opts.body_grace(), false),
             on_leave: opts.on_leave,
             parked: (0, 0),
             done: false,
             timer: None,
             watchdog: None,
             force: None,
+            staying: None,
+            hold: None,
         }
     }
 
@@ -211,26 +226,44 @@ impl Owner {
         }
     }
 
-    /// Told to stop: does a grace still hold for the body?
+    /// Told to stop: does a grace or a shield still hold for the body?
     fn may_stay(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(grace) = self.ctx.grace else {
+        let shielded = self.ctx.is_shielded();
+        self.staying = None;
+        if self.ctx.grace.is_none() && !shielded {
             return false;
-        };
+        }
         // Before looking at the hard instant, so that none that comes nearer is missed.
         self.node().park_owner(cx.waker(), false);
-        let told = self
-            .node()
-            .told_at()
-            .expect("a node that was told knows when");
-        let until = self.node().force_at(told, grace);
-        !passed(&mut self.force, until, cx)
+        let until = match self.ctx.grace.get() {
+            Some(grace) if !shielded => {
+                let told = self
+                    .node()
+                    .told_at()
+                    .expect("a node that was told knows when");
+                Some(self.node().force_at(told, grace))
+            }
+            _ => self.node().hard(),
+        };
+        let stays = until.is_none_or(|until| !passed(&mut self.force, until, cx));
+        self.staying = stays.then_some(shielded);
+        stays
+    }
+
+    #[inline]
+    fn pass_shield_on(&mut self) {
+        match (self.ctx.is_shielded(), &self.hold) {
+            (true, None) => self.hold = hold(),
+            (false, Some(_)) => self.hold = None,
+            _ => {}
+        }
     }
 
     /// The body is pending. `false`: there is news, look again.
     fn wait(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.node().stop() {
-            // With a grace, `may_stay` has parked; else the news came during the poll, or has made the body wake itself.
-            return self.ctx.grace.is_some() && self.force.is_some();
+        if self.node().is_told() {
+            // `may_stay` has parked; unless the news came during the poll, or a shield has opened or closed in it.
+            return self.staying == Some(self.ctx.is_shielded());
         }
         if self.deadline_passed(cx) {
             return false;
@@ -254,7 +287,7 @@ impl Owner {
         let Some(at) = self.node().own_deadline() else {
             return false;
         };
-        if self.node().stop() || self.watchdog.is_some() {
+        if self.node().is_told() || self.watchdog.is_some() {
             return false;
         }
         if !self.node().is_idle() {
@@ -278,9 +311,14 @@ impl Owner {
             }
             // When it passes it tells the children; there is nothing more to hear about it here.
             self.deadline_passed(cx);
+            self.node().clean_up();
             self.node().end_background();
+            self.node().end_unpolled();
             // After parking: what ended before it has woken nobody.
-            if !self.node().park_owner(cx.waker(), true) && !self.node().end_background() {
+            if !self.node().park_owner(cx.waker(), true)
+                && !self.node().end_background()
+                && !self.node().end_unpolled()
+            {
                 return false;
             }
         }

@@ -74,7 +74,7 @@ impl<E> ScopeError<E> {
             {
                 let panic = failures.into_iter().find_map(|failure| match failure.what {
                     What::Panic(panic) => Some(panic),
-                    What::Error(_) => None,
+                    What::Error(_) | What::CutShort { .. } | What::NotRun => None,
                 });
                 resume_unwind(panic.expect("one was just seen").into_payload())
             }

@@ -224,14 +224,14 @@ fn lock<T>(shared: &Mutex<Shared<T>>) -> MutexGuard<'_, Shared<T>> {
 pin_project! {
     /// A child that puts its result into the set. Fields drop in this order: the place in the scope is free before the
     /// result shows, so whoever takes one may spawn one.
-    struct Delivering<F, T, E> {
+    struct Delivering<F, T> {
         #[pin]
-        child: Child<F, T, E>,
+        child: Child<F>,
         ticket: Ticket<T>,
     }
 }
 
-impl<F, T, E> Future for Delivering<F, T, E>
+impl<F, T, E> Future for Delivering<F, T>
 where
     F: Future<Output = Result<T, E>>,
     E: Fault,

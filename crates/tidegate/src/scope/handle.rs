@@ -200,13 +200,8 @@ impl<E: Fault> Scope<E> {
         F: Future<Output = Result<T, E>> + Send + 'static,
         T: Send + 'static,
     {
-        Task::spawned(tokio::spawn(Child::new(
-            work,
-            self.node.clone(),
-            name,
-            at,
-            grace,
-        )))
+        let child = Child::new(work, self.node.clone(), name, at, grace);
+        Task::spawned(tokio::spawn(child), self.node.clone())
     }
 }
 

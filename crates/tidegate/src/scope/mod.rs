@@ -1,25 +1,31 @@
 //! Scopes: children that cannot outlive them, failures that cannot be lost.
 
 mod child;
+mod defer;
 mod drive;
 mod error;
 mod gather;
 mod handle;
 mod opts;
+mod outcome;
 mod refused;
+mod shield;
 mod task;
 #[cfg(test)]
 mod tests;
 mod timer;
 
+pub use defer::Deferred;
 pub use drive::scope;
 pub use error::{Failures, ScopeError};
 pub use gather::Gather;
 pub use handle::Scope;
 pub use opts::{Leave, Opts};
 pub use refused::{Refused, RefusedBecause};
+pub use shield::{Overdue, Shield, shield};
 pub use task::{Stopped, Task};
 
 pub(crate) use child::Seat;
 pub(crate) use drive::{Drive, Owner, open};
+pub(crate) use outcome::Outcome;
 pub(crate) use timer::passed;

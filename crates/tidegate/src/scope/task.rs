@@ -1,12 +1,13 @@
 //! What a spawner holds of a child.
 
 use super::RefusedBecause;
-use crate::cancel::{Reason, is_doomed};
+use crate::cancel::{Node, Reason, is_doomed};
 use std::{
     error::Error,
     fmt,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -20,7 +21,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 pub struct Task<T>(State<T>);
 
 enum State<T> {
-    Spawned(JoinHandle<Result<T, Stopped>>),
+    Spawned(JoinHandle<Result<T, Stopped>>, Arc<Node>),
     Thread(oneshot::Receiver<Result<T, Stopped>>),
     NotStarted(RefusedBecause),
     /// Has ended while the code that waits is being stopped; see `Task::poll`.
@@ -28,8 +29,8 @@ enum State<T> {
 }
 
 impl<T> Task<T> {
-    pub(super) fn spawned(handle: JoinHandle<Result<T, Stopped>>) -> Self {
-        Task(State::Spawned(handle))
+    pub(super) fn spawned(handle: JoinHandle<Result<T, Stopped>>, node: Arc<Node>) -> Self {
+        Task(State::Spawned(handle, node))
     }
 
     pub(crate) fn thread(receiver: oneshot::Receiver<Result<T, Stopped>>) -> Self {
@@ -40,10 +41,27 @@ impl<T> Task<T> {
         Task(State::NotStarted(because))
     }
 
+    /// Tells this child alone to stop: without a grace it is dropped at its current await, with one it is asked first;
+    /// scopes that it has opened are told as well. Its scope and its siblings hear nothing, and it is no failure: the
+    /// task ends as [`Stopped::Cancelled`] with `why`, or with its value if it ends by itself in its grace.
+    ///
+    /// Does nothing to a child that has ended, to a second call, and to a thread, which hears only of its scope.
+    pub fn cancel(&self, why: Reason) {
+        if let State::Spawned(handle, node) = &self.0
+            && !handle.is_finished()
+        {
+            node.cancel_task(handle.id(), why);
+            if handle.is_finished() {
+                // It left before it could see the mark, and would not take it away.
+                node.forget_singled(handle.id());
+            }
+        }
+    }
+
     /// Whether awaiting it would give the result at once.
     pub fn is_finished(&self) -> bool {
         match &self.0 {
-            State::Spawned(handle) => handle.is_finished(),
+            State::Spawned(handle, _) => handle.is_finished(),
             State::Thread(receiver) => !receiver.is_empty() || receiver.is_terminated(),
             State::NotStarted(_) | State::Silent => true,
         }
@@ -56,7 +74,7 @@ impl<T> Future for Task<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         let result = match &mut this.0 {
-            State::Spawned(handle) => {
+            State::Spawned(handle, _) => {
                 ready!(Pin::new(handle).poll(cx)).unwrap_or(Err(Stopped::RuntimeGone))
             }
             State::Thread(receiver) => {

@@ -1,7 +1,7 @@
 //! What cannot be seen from outside: that nothing is left in the tree.
 
 use super::{Opts, Scope, open};
-use crate::cancel::{MAX_CHILDREN, Node, NodeOpts, Reason};
+use crate::cancel::{MAX_CHILDREN, Node, NodeOpts, Opener, Reason, Role};
 use std::{fmt::Error, future::pending, panic::Location, sync::Arc, time::Duration};
 use tokio::time::timeout;
 
@@ -38,6 +38,8 @@ async fn no_way_out_leaves_a_node_behind() {
     let limit = MAX_CHILDREN;
     let root = Node::new(
         None,
+        Opener::default(),
+        Role::Scope,
         NodeOpts {
             name: "root",
             at,

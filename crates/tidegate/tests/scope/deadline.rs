@@ -146,21 +146,47 @@ async fn a_deadline_reaches_children_while_nobody_polls_the_scope() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_forgotten_scope_keeps_its_deadline_and_delays_nobody_beyond_it() {
-    let start = Instant::now();
+async fn a_forgotten_scope_keeps_its_deadline_while_its_parent_goes_on() {
+    let (start, drops) = (Instant::now(), Drops::default());
+    let seen = drops.guard();
     scope("outer", async |_: &Scope<Fail>| {
         let mut inner = Box::pin(scope(
             Opts::named("inner").timeout(2 * SEC),
             async |s: &Scope<Fail>| {
-                drop(s.try_spawn("child", forever::<()>())?);
+                drop(s.try_spawn("child", async move {
+                    let _seen = seen;
+                    forever::<()>().await
+                })?);
                 forever::<()>().await
             },
         ));
+        assert!(tokio::time::timeout(SEC, &mut inner).await.is_err());
+        std::mem::forget(inner);
+        drops.wait_for(1).await;
+        assert_eq!(start.elapsed().as_secs(), 2);
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forgotten_scope_is_told_when_nothing_else_is_left_in_its_parent() {
+    let (start, drops) = (Instant::now(), Drops::default());
+    let seen = drops.guard();
+    scope("outer", async |_: &Scope<Fail>| {
+        let mut inner = Box::pin(scope("inner", async |s: &Scope<Fail>| {
+            drop(s.try_spawn("child", async move {
+                let _seen = seen;
+                forever::<()>().await
+            })?);
+            forever::<()>().await
+        }));
         assert!(tokio::time::timeout(SEC, &mut inner).await.is_err());
         std::mem::forget(inner);
         Ok(())
     })
     .await
     .unwrap();
-    assert_eq!(start.elapsed().as_secs(), 2);
+    assert_eq!((drops.count(), start.elapsed().as_secs()), (1, 1));
 }

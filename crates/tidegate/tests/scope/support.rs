@@ -49,6 +49,8 @@ pub(crate) fn show(failure: &Failure<Fail>) -> String {
     match &failure.what {
         What::Error(error) => format!("{}: {error}", failure.task),
         What::Panic(panic) => format!("{}! {panic}", failure.task),
+        What::CutShort { within } => format!("{}: cut after {within:?}", failure.task),
+        other => format!("{}: {other:?}", failure.task),
     }
 }
 
@@ -93,6 +95,13 @@ impl Drops {
 
     pub(crate) fn count(&self) -> usize {
         self.count.load(SeqCst)
+    }
+
+    /// Waits, by the paused clock, until so many have been dropped.
+    pub(crate) async fn wait_for(&self, count: usize) {
+        while self.count() < count {
+            tokio::time::sleep(MS).await;
+        }
     }
 
     pub(crate) fn secs(&self) -> u64 {
