@@ -70,6 +70,14 @@ impl<T> Slab<T> {
         })
     }
 
+    pub(super) fn iter_keyed(&self) -> impl Iterator<Item = (u32, &T)> {
+        let slots = (0..).zip(&self.slots);
+        slots.filter_map(|(key, slot)| match slot {
+            Slot::Used(value) => Some((key, value)),
+            Slot::Free(_) => None,
+        })
+    }
+
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.slots.iter_mut().filter_map(|slot| match slot {
             Slot::Used(value) => Some(value),

@@ -60,7 +60,7 @@ impl Future for Cancelled {
         node.link();
         let waker = cx.waker().clone();
         let parked = match this.key {
-            Some(key) => node.rearm(key, waker),
+            Some(key) => node.rearm(key, waker, Kind::Watcher),
             None => {
                 let id = node.id;
                 this.key = node.park(Entry {

@@ -68,7 +68,7 @@ impl Root {
     ///
     /// Dropping it stops the waiting and the hearing of signals; what was told stays told.
     pub async fn shutdown(self, why: Reason) -> Report {
-        let survivors = end(&self.node, why, self.grace).await;
+        let survivors = end(&self.node, why, self.grace, self.listener.look()).await;
         let (unclaimed, unclaimed_lost) = self.node.take_unclaimed();
         Report {
             signal: self.listener.first(),

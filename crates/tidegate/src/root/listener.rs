@@ -1,22 +1,29 @@
 //! The thread that hears signals. A thread and not a task, so that a poll that never returns cannot hide them.
 
-use super::Shutdown;
-use crate::cancel::{Node, Reason, Signal, after};
+use super::{Shutdown, report::survivors, run::LAST_WAIT};
+use crate::cancel::{Look, Node, Reason, Signal, after};
 use std::{
+    future::pending,
     io,
     sync::{Arc, OnceLock},
     thread::{self, JoinHandle},
+    time::Duration,
 };
 use tokio::{
     runtime::{Builder, Runtime},
     sync::oneshot,
-    time::Instant,
+    time::{Instant, sleep_until},
 };
+
+/// A tree that needs longer to end after a signal is asked whom it waits for.
+const SLOW: Duration = Duration::from_secs(1);
+/// How much later than what ends by itself at the grace's end the tree is asked again.
+const OVERDUE: Duration = Duration::from_millis(200);
 
 /// Hears signals until it is dropped.
 #[derive(Debug)]
 pub(super) struct Listener {
-    first: Arc<OnceLock<Signal>>,
+    first: Arc<OnceLock<(Signal, Look)>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -40,16 +47,35 @@ impl Listener {
             .name("tidegate-signals".into())
             .spawn(move || {
                 runtime.block_on(async {
+                    // When to ask whom the tree waits for, the next one last.
+                    let mut asks = Vec::new();
                     loop {
-                        let signal = tokio::select! {
-                            signal = signals.next() => signal,
-                            _ = &mut stopped => return,
+                        let ask = asks.last().copied();
+                        let ask = async {
+                            match ask {
+                                Some(at) => sleep_until(at).await,
+                                None => pending().await,
+                            }
                         };
-                        if heard.set(signal).is_ok() {
-                            node.cancel(
-                                Reason::Shutdown(signal),
-                                Some(after(Instant::now(), on.grace)),
-                            );
+                        let signal = tokio::select! {
+                            biased;
+                            _ = &mut stopped => return,
+                            signal = signals.next() => signal,
+                            () = ask => {
+                                asks.pop();
+                                if let Some((_, look)) = heard.get() {
+                                    (on.on_waiting)(&survivors(&node, look));
+                                }
+                                continue;
+                            }
+                        };
+                        let now = Instant::now();
+                        if heard.set((signal, Look::now())).is_ok() {
+                            node.cancel(Reason::Shutdown(signal), Some(after(now, on.grace)));
+                            asks = vec![after(now, on.grace) + LAST_WAIT + OVERDUE];
+                            if on.grace > SLOW {
+                                asks.push(now + SLOW);
+                            }
                         } else {
                             (on.on_force)(signal);
                         }
@@ -65,7 +91,12 @@ impl Listener {
 
     /// The signal that came first.
     pub(super) fn first(&self) -> Option<Signal> {
-        self.first.get().copied()
+        self.first.get().map(|(signal, _)| *signal)
+    }
+
+    /// What was being polled when it came.
+    pub(super) fn look(&self) -> Option<&Look> {
+        self.first.get().map(|(_, look)| look)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The root of scopes that are opened outside every other.
 
 use super::{Shutdown, Survivor, report::survivors};
-use crate::cancel::{MAX_CHILDREN, Node, NodeOpts, Opener, Orphan, Role};
+use crate::cancel::{Look, MAX_CHILDREN, Node, NodeOpts, Opener, Orphan, Role};
 use std::{
     panic::Location,
     sync::{Arc, OnceLock},
@@ -40,7 +40,7 @@ fn bare_root() -> Arc<Node> {
 
 /// What runs now in the scopes below the process root, which is where scopes opened outside every other scope hang.
 pub fn running() -> Vec<Survivor> {
-    survivors(&process_node())
+    survivors(&process_node(), &Look::now())
 }
 
 /// Takes the failures of scopes below the process root, which is where scopes opened outside every other scope hang,

@@ -1,8 +1,8 @@
 //! A program whose `main` is a scope.
 
-use super::{Ended, Shutdown, listener::Listener, process::root_node, report::survivors};
+use super::{Ended, Shutdown, Survivor, listener::Listener, process::root_node, report::survivors};
 use crate::{
-    cancel::{Fault, Node, Opener, Reason, Role, after},
+    cancel::{Fault, Look, Node, Opener, Reason, Role, after},
     scope::{Drive, Opts, Owner, Scope, passed},
 };
 use std::{
@@ -16,7 +16,7 @@ use std::{
 use tokio::{runtime::Builder, time::Instant};
 
 /// How long after its end a grace is still waited out: what was just dropped needs a moment to be gone.
-const LAST_WAIT: Duration = Duration::from_millis(100);
+pub(super) const LAST_WAIT: Duration = Duration::from_millis(100);
 
 /// Runs `main` as the body of the main scope, in a new current-thread runtime, and returns when nothing runs any more.
 ///
@@ -56,7 +56,10 @@ where
             Some(result) => (result, grace),
             None => (drive.as_mut().give_up(), Duration::ZERO),
         };
-        (result, end(&root, Reason::Ended, left).await)
+        (
+            result,
+            end(&root, Reason::Ended, left, listener.look()).await,
+        )
     });
     let signal = listener.first();
     drop(listener);
@@ -73,7 +76,14 @@ where
 }
 
 /// Tells what still runs below `root` to stop and waits for it; then lists what has not ended in time.
-pub(super) async fn end(root: &Arc<Node>, why: Reason, grace: Duration) -> Vec<super::Survivor> {
+/// `since`: what was being polled when it was told before, if it was.
+pub(super) async fn end(
+    root: &Arc<Node>,
+    why: Reason,
+    grace: Duration,
+    since: Option<&Look>,
+) -> Vec<Survivor> {
+    let since = since.cloned().unwrap_or_else(Look::now);
     if !root.is_idle() {
         root.cancel(why, Some(after(Instant::now(), grace)));
     }
@@ -83,7 +93,7 @@ pub(super) async fn end(root: &Arc<Node>, why: Reason, grace: Duration) -> Vec<s
     };
     match in_time(root, idle).await {
         Some(()) => Vec::new(),
-        None => survivors(root),
+        None => survivors(root, &since),
     }
 }
 

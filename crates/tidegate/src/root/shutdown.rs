@@ -1,7 +1,10 @@
 //! How a root ends.
 
+use super::Survivor;
 use crate::cancel::{OnUnclaimed, Orphan, Signal};
 use std::{fmt, process, sync::Arc, time::Duration};
+
+type OnWaiting = Arc<dyn Fn(&[Survivor]) + Send + Sync>;
 
 /// How a root ends: which signals it hears, how long it waits, what the second signal does.
 #[derive(Clone)]
@@ -10,6 +13,7 @@ pub struct Shutdown {
     pub(super) grace: Duration,
     pub(super) signals: bool,
     pub(super) on_force: Arc<dyn Fn(Signal) + Send + Sync>,
+    pub(super) on_waiting: OnWaiting,
     pub(super) on_unclaimed: Option<OnUnclaimed>,
 }
 
@@ -20,6 +24,7 @@ impl Shutdown {
             grace: Duration::from_secs(10),
             signals: true,
             on_force: Arc::new(|signal| process::exit(128 + i32::from(signal.number()))),
+            on_waiting: Arc::new(|_| {}),
             on_unclaimed: None,
         }
     }
@@ -40,6 +45,14 @@ impl Shutdown {
     /// Default: exits the process with 128 + the signal's number.
     pub fn on_force(mut self, hook: impl Fn(Signal) + Send + Sync + 'static) -> Self {
         self.on_force = Arc::new(hook);
+        self
+    }
+
+    /// Called with what still runs, 1 s after the first signal if the grace is longer, and once more 300 ms after the
+    /// grace, unless the root has ended by then. On a thread of its own, so also when the runtime is stuck: that is where
+    /// to say who holds the program up, or to leave it. Default: nothing.
+    pub fn on_waiting(mut self, hook: impl Fn(&[Survivor]) + Send + Sync + 'static) -> Self {
+        self.on_waiting = Arc::new(hook);
         self
     }
 

@@ -3,7 +3,7 @@
 use super::{Outcome, RefusedBecause, Stopped, timer::passed};
 #[cfg(feature = "hooks")]
 use crate::cancel::hook;
-use crate::cancel::{Ctx, Entry, Kind, Node, Payload, Site, Told, inside};
+use crate::cancel::{Ctx, Entry, Kind, Node, Payload, Pulse, Site, Told, inside};
 use pin_project_lite::pin_project;
 use std::{
     future::Future,
@@ -199,7 +199,10 @@ impl Seat {
         if let Some(hook) = hook::installed() {
             return self.poll_hooked(&*hook, future, cx);
         }
-        inside(&mut self.ctx, || future.poll(cx))
+        let pulse = Pulse::begin(self.node().id.serial, self.key, self.at);
+        let polled = inside(&mut self.ctx, || future.poll(cx));
+        pulse.end();
+        polled
     }
 
     #[cfg(feature = "hooks")]
@@ -272,10 +275,20 @@ impl Seat {
         if self.ctx.grace.is_none() && !shielded {
             return false;
         }
+        let kind = match shielded {
+            true => Kind::Shielded,
+            false => Kind::Child,
+        };
         // Before looking at the hard instant, so that none that comes nearer is missed.
         match self.key {
-            Some(key) => drop(self.node().rearm(key, cx.waker().clone())),
-            None => self.key = Some(self.node().park_told(self.entry(cx))),
+            Some(key) => drop(self.node().rearm(key, cx.waker().clone(), kind)),
+            None => {
+                let entry = Entry {
+                    kind,
+                    ..self.entry(cx)
+                };
+                self.key = Some(self.node().park_told(entry));
+            }
         }
         let until = match self.ctx.grace.get() {
             Some(grace) if !shielded => Some(self.node().force_at(self.told().at, grace)),

@@ -3,12 +3,13 @@
 use crate::support::*;
 use std::{
     process::Command,
-    sync::{Mutex, MutexGuard, PoisonError, mpsc},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     time::{Duration, Instant},
 };
 use tidegate::{
     Reason, Scope, ScopeError, Signal, cancelled,
     root::{self, Root, Shutdown, State},
+    scope, shield,
 };
 
 /// A signal reaches every listener of the process, so tests that send some take turns.
@@ -126,6 +127,105 @@ fn what_does_not_end_is_listed_shortly_after_the_grace() {
     assert_eq!(stuck.reason, Some(Reason::User("stop")));
     assert!(stuck.age >= 150 * MS);
     drop(release);
+}
+
+#[test]
+fn who_holds_a_stuck_runtime_is_named_while_it_is_stuck() {
+    let _turn = turn();
+    let (sender, told) = mpsc::sync_channel::<Vec<(String, u32, State)>>(1);
+    let on = Shutdown::new().grace(20 * MS).on_waiting(move |left| {
+        let seen = left
+            .iter()
+            .map(|one| (one.path.clone(), one.at.line(), one.state));
+        sender.send(seen.collect()).unwrap();
+    });
+    let (mut line, seen) = (0, Arc::new(Mutex::new(Vec::new())));
+    let list = seen.clone();
+    let ended = root::run(on, "main", async |s: &Scope<Fail>| {
+        drop(s.try_spawn("waits", forever::<()>())?);
+        drop(s.try_spawn_with_grace("asked", SEC, forever::<()>())?);
+        tokio::task::yield_now().await;
+        line = here().1 + 1;
+        let blocks = s.try_spawn_with_grace("blocks", SEC, async move {
+            send("TERM");
+            *list.lock().unwrap() = told.recv_timeout(10 * SEC)?;
+            Ok(())
+        });
+        Ok(blocks?.await?)
+    });
+    // The grace was over before the thread was free again.
+    assert_eq!(ended.exit_code(), 143);
+    let mut seen = seen.lock().unwrap().clone();
+    seen.sort_by(|a, b| a.0.cmp(&b.0));
+    let [blocks, asked, waits] = &seen[..] else {
+        panic!("{seen:?}")
+    };
+    // It has never waited, so its name is nowhere to be read.
+    assert_eq!((&blocks.0[..], blocks.1), ("main", line));
+    assert!(matches!(blocks.2, State::InPoll { at_least } if at_least >= 20 * MS));
+    assert_eq!((&asked.0[..], asked.2), ("main/asked", State::Starved));
+    assert_eq!((&waits.0[..], waits.2), ("main/waits", State::Starved));
+}
+
+#[test]
+fn the_exit_code_says_how_main_has_ended() {
+    let code = |main: fn() -> Result<(), Fail>| {
+        root::run(quiet(), "main", async |_: &Scope<Fail>| main()).exit_code()
+    };
+    assert_eq!(code(|| Ok(())), 0);
+    assert_eq!(code(|| fail("x")), 1);
+    assert_eq!(code(|| panic!("on purpose")), 101);
+    let _turn = turn();
+    let cut = root::run(
+        Shutdown::new().grace(MS),
+        "main",
+        async |_: &Scope<Fail>| {
+            send("TERM");
+            forever::<()>().await
+        },
+    );
+    assert_eq!(cut.exit_code(), 143);
+    let unclaimed = root::run(quiet(), "main", async |_: &Scope<Fail>| {
+        let inner = scope("inner", async |s: &Scope<Fail>| {
+            drop(s.try_spawn_with_grace("child", SEC, async {
+                cancelled().await;
+                fail::<()>("x")
+            })?);
+            forever::<()>().await
+        });
+        assert!(tokio::time::timeout(MS, inner).await.is_err());
+        Ok(())
+    });
+    assert_eq!((unclaimed.unclaimed.len(), unclaimed.exit_code()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_runs_can_be_listed_with_its_state() {
+    let state = |path: &str| {
+        let running = root::running();
+        let of = running.iter().find(|one| one.path == path);
+        of.map(|one| one.state)
+    };
+    let listed = scope("listed", async |s: &Scope<Fail>| {
+        drop(s.try_spawn("waits", forever::<()>())?);
+        drop(s.try_spawn("shielded", async {
+            drop(shield(2 * SEC, forever::<()>()).await);
+            Ok(())
+        })?);
+        tokio::time::sleep(MS).await;
+        assert_eq!(state("listed/waits"), Some(State::Waiting));
+        assert_eq!(state("listed/shielded"), Some(State::Waiting));
+        drop(s.critical("looks", SEC, async move {
+            // Long enough, by the paused clock, for everybody to have been polled.
+            tokio::time::sleep(SEC / 2).await;
+            assert_eq!(state("listed/waits"), None);
+            assert_eq!(state("listed/shielded"), Some(State::Shielded));
+            Ok(())
+        })?);
+        s.cancel(Reason::User("stop"), 60 * SEC);
+        Ok(())
+    });
+    listed.await.unwrap();
 }
 
 #[test]
