@@ -43,8 +43,8 @@ pub use cancel::{
 };
 pub use offload::StopFlag;
 pub use scope::{
-    Deferred, Failures, Gather, Leave, Opts, Overdue, Refused, RefusedBecause, Scope, ScopeError,
-    Shield, Stopped, Task, scope, shield,
+    Child, ChildError, Deferred, Failures, Gather, Leave, Opts, Overdue, Refused, RefusedBecause,
+    Scope, ScopeError, Shield, Stopped, Supervised, Supervisor, Task, scope, shield, supervise,
 };
 
 /// The program of the README is compiled and run with the documentation's own.

@@ -118,6 +118,8 @@ pub(crate) struct Opener {
 pub(super) struct Inner {
     /// The key in the parent's `nested`.
     pub(super) link: u32,
+    /// The owner has taken the failures for the last time.
+    pub(super) reported: bool,
     pub(super) nested: Slab<Arc<Node>>,
     pub(super) owner: Option<Waker>,
     pub(super) cold: Option<Box<Cold>>,
@@ -176,6 +178,7 @@ impl Node {
             word: AtomicU64::new(0),
             inner: Mutex::new(Inner {
                 link: NONE,
+                reported: false,
                 nested: Slab::new(),
                 owner: None,
                 cold: None,

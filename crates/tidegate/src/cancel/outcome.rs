@@ -61,6 +61,29 @@ impl Failure<Box<dyn Fault>> {
     }
 }
 
+impl<E: Fault> Failure<E> {
+    pub(crate) fn boxed(self) -> Failure<Box<dyn Fault>> {
+        let Failure {
+            task,
+            at,
+            after_cancel,
+            what,
+        } = self;
+        let what = match what {
+            What::Error(error) => What::Error(Box::new(error) as Box<dyn Fault>),
+            What::Panic(panic) => What::Panic(panic),
+            What::CutShort { within } => What::CutShort { within },
+            What::NotRun => What::NotRun,
+        };
+        Failure {
+            task,
+            at,
+            after_cancel,
+            what,
+        }
+    }
+}
+
 impl<E: Display> Display for Failure<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Failure { task, at, what, .. } = self;

@@ -19,6 +19,9 @@ pub(crate) struct OnUnclaimed(pub(crate) Arc<dyn Fn(&Orphan) + Send + Sync>);
 /// Failures without an owner that a root keeps; of more it keeps the number.
 const MAX_UNCLAIMED: usize = 1024;
 
+/// Failures that stop nobody and that a node keeps for its owner; more go to the root at once.
+const MAX_KEPT: usize = 1024;
+
 impl Node {
     /// Stores who is to be woken when told, and when `joining` also on the last child's end.
     /// Returns whether there is something to do now instead of waiting.
@@ -71,19 +74,18 @@ impl Node {
     pub(super) fn bury(&self) {
         self.unlink();
         self.drop_background();
-        let left = self.take_failures();
-        if left.is_empty() {
-            return;
+        for failure in self.last_failures() {
+            self.give_root(failure);
         }
-        let path = self.path();
+    }
+
+    fn give_root(&self, failure: Failure<Box<dyn Fault>>) {
+        let scope = self.path();
         let mut root = self;
         while let Some(parent) = &root.parent {
             root = parent;
         }
-        for failure in left {
-            let scope = path.clone();
-            root.claim(Orphan { scope, failure });
-        }
+        root.claim(Orphan { scope, failure });
     }
 
     /// At a root: takes a failure that nobody was there to read.
@@ -158,6 +160,37 @@ impl Node {
             .get_or_insert_default()
             .failures
             .push(failure);
+    }
+
+    /// Takes in a failure that is to stop nobody. When the owner has given its report, or has too many, the root gets it.
+    pub(crate) fn keep(&self, failure: Failure<Box<dyn Fault>>) {
+        if let Some(parent) = self
+            .parent
+            .as_ref()
+            .filter(|_| self.role == Role::Background)
+        {
+            return parent.keep(failure);
+        }
+        let surplus = {
+            let mut inner = self.lock();
+            let reported = inner.reported;
+            let failures = &mut inner.cold.get_or_insert_default().failures;
+            if reported || failures.len() >= MAX_KEPT {
+                Some(failure)
+            } else {
+                failures.push(failure);
+                None
+            }
+        };
+        if let Some(failure) = surplus {
+            self.give_root(failure);
+        }
+    }
+
+    /// What has failed so far, for the owner's report. What is kept later goes to the root.
+    pub(crate) fn last_failures(&self) -> Vec<Failure<Box<dyn Fault>>> {
+        self.lock().reported = true;
+        self.take_failures()
     }
 
     /// What has failed so far, in the order in which it did.

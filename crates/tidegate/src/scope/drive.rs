@@ -20,7 +20,7 @@ use std::{
     panic::Location,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 use tokio::time::Sleep;
 
@@ -71,14 +71,18 @@ where
     B: AsyncFnOnce(&Scope<E>) -> Result<T, E>,
     E: Fault,
 {
-    // Here and not in `scope`: nothing happens before the first poll, and the parent is where that happens.
+    let node = node_below(parent, &opts, at);
+    let handle = Scope::of(node.clone());
+    Drive::new(body(&handle), Owner::new(node, opts)).await
+}
+
+/// A node below `parent` or else below the calling code, so called at the first poll: nothing happens before.
+pub(crate) fn node_below(parent: Option<Arc<Node>>, opts: &Opts, at: Site) -> Arc<Node> {
     let (parent, opener) = parent
         .map(|node| (node, Opener::default()))
         .or_else(current)
         .unwrap_or_else(|| (root::process_node(), Opener::default()));
-    let node = Node::new(Some(parent), opener, Role::Scope, opts.node(at));
-    let handle = Scope::of(node.clone());
-    Drive::new(body(&handle), Owner::new(node, opts)).await
+    Node::new(Some(parent), opener, Role::Scope, opts.node(at))
 }
 
 pin_project! {
@@ -104,6 +108,7 @@ pin_project! {
 pub(crate) struct Owner {
     ctx: Ctx,
     on_leave: Leave,
+    body_failed: bool,
     /// Identity of the waker that the node holds.
     parked: (usize, usize),
     done: bool,
@@ -151,6 +156,25 @@ where
     type Output = Result<T, ScopeError<E>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let (value, owner) = ready!(self.poll_end(cx));
+        match owner.report(value) {
+            // As in `Task::poll`: code that is to be dropped at this await does not hear the news.
+            Err(ScopeError::Cancelled(_)) if is_doomed() => Poll::Pending,
+            result => Poll::Ready(result),
+        }
+    }
+}
+
+impl<B, T, E> Drive<B, T, E>
+where
+    B: Future<Output = Result<T, E>>,
+    E: Fault,
+{
+    /// Runs the body, then waits for the last child. Gives the body's value, once; the owner has what failed.
+    pub(crate) fn poll_end(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<(Option<T>, &mut Owner)> {
         let mut this = self.project();
         let owner = this.owner;
         if owner.done {
@@ -164,9 +188,7 @@ where
                     Ok(Poll::Pending) if owner.wait(cx) => return Poll::Pending,
                     Ok(Poll::Pending) => continue,
                     Ok(Poll::Ready(Ok(value))) => *this.value = Some(value),
-                    Ok(Poll::Ready(Err(error))) => {
-                        owner.node().failed(owner.name(), owner.node().id.at, error)
-                    }
+                    Ok(Poll::Ready(Err(error))) => owner.failed(error),
                     Err(payload) => owner.panicked(payload),
                 }
             }
@@ -180,11 +202,7 @@ where
             return Poll::Pending;
         }
         owner.done = true;
-        match owner.report(this.value.take()) {
-            // As in `Task::poll`: code that is to be dropped at this await does not hear the news.
-            Err(ScopeError::Cancelled(_)) if is_doomed() => Poll::Pending,
-            result => Poll::Ready(result),
-        }
+        Poll::Ready((this.value.take(), owner))
     }
 }
 
@@ -193,6 +211,7 @@ impl Owner {
         Owner {
             ctx: Ctx::new(node, opts.body_grace(), false),
             on_leave: opts.on_leave,
+            body_failed: false,
             parked: (0, 0),
             done: false,
             timer: None,
@@ -215,7 +234,18 @@ impl Owner {
         self.node().id.name
     }
 
-    fn panicked(&self, payload: Payload) {
+    /// Whether the body has returned an error or has panicked.
+    pub(crate) fn body_failed(&self) -> bool {
+        self.body_failed
+    }
+
+    fn failed<E: Fault>(&mut self, error: E) {
+        self.body_failed = true;
+        self.node().failed(self.name(), self.node().id.at, error);
+    }
+
+    fn panicked(&mut self, payload: Payload) {
+        self.body_failed = true;
         self.node()
             .panicked(self.name(), self.node().id.at, payload);
     }
@@ -325,7 +355,7 @@ impl Owner {
     }
 
     fn report<T, E: Fault>(&self, value: Option<T>) -> Result<T, ScopeError<E>> {
-        let mut failures = self.node().take_failures().into_iter().map(Failure::typed);
+        let mut failures = self.node().last_failures().into_iter().map(Failure::typed);
         if let Some(first) = failures.next() {
             return Err(ScopeError::Failed(Failures {
                 first,

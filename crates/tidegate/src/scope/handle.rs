@@ -157,7 +157,7 @@ impl<E: Fault> Scope<E> {
         self.node.children() as usize
     }
 
-    async fn spawn_at<F, T>(
+    pub(crate) async fn spawn_at<F, T>(
         &self,
         name: &'static str,
         at: Site,
@@ -176,7 +176,7 @@ impl<E: Fault> Scope<E> {
     }
 
     #[inline]
-    fn try_spawn_at<F, T>(
+    pub(crate) fn try_spawn_at<F, T>(
         &self,
         name: &'static str,
         at: Site,

@@ -6,10 +6,12 @@ mod drive;
 mod error;
 mod gather;
 mod handle;
+mod isolated;
 mod opts;
 mod outcome;
 mod refused;
 mod shield;
+mod supervise;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -23,6 +25,7 @@ pub use handle::Scope;
 pub use opts::{Leave, Opts};
 pub use refused::{Refused, RefusedBecause};
 pub use shield::{Overdue, Shield, shield};
+pub use supervise::{Child, ChildError, Supervised, Supervisor, supervise};
 pub use task::{Stopped, Task};
 
 pub(crate) use child::Seat;

@@ -36,6 +36,13 @@ impl<F> Refused<F> {
         }
     }
 
+    pub(crate) fn map<G>(self, from: impl FnOnce(F) -> G) -> Refused<G> {
+        Refused {
+            because: self.because,
+            work: Mutex::new(from(self.into_work())),
+        }
+    }
+
     /// The future, or the closure, never run.
     pub fn into_work(self) -> F {
         ignore_poison(self.work.into_inner())

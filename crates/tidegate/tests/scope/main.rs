@@ -12,6 +12,8 @@ mod dropped;
 mod gather;
 mod root;
 mod shield;
+mod supervise;
+mod supervised_ends;
 mod support;
 mod thread;
 mod workers;

@@ -152,3 +152,13 @@ pub(crate) fn cancelled_by<T: fmt::Debug>(result: Result<T, Stopped>) -> tidegat
         other => panic!("not cancelled: {other:?}"),
     }
 }
+
+/// Panics when it is dropped, with this text.
+#[derive(Debug)]
+pub(crate) struct Trap(pub(crate) &'static str);
+
+impl Drop for Trap {
+    fn drop(&mut self) {
+        panic!("{}", self.0);
+    }
+}

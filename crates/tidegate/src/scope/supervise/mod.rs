@@ -1,0 +1,9 @@
+//! Scopes in which a failure stays with the child that failed.
+
+mod child;
+mod run;
+mod supervisor;
+
+pub use child::{Child, ChildError};
+pub use run::{Supervised, supervise};
+pub use supervisor::Supervisor;
