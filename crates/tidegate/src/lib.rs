@@ -30,6 +30,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cancel;
+pub mod join;
 pub mod offload;
 pub mod policy;
 pub mod root;

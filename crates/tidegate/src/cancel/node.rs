@@ -159,13 +159,7 @@ impl Node {
         role: Role,
         opts: NodeOpts,
     ) -> Arc<Node> {
-        // Not loom's: it numbers nodes and orders nothing.
-        static SERIAL: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-        let id = ScopeId {
-            name: opts.name,
-            at: opts.at,
-            serial: SERIAL.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
-        };
+        let id = ScopeId::new(opts.name, opts.at);
         let inherited = parent
             .as_ref()
             .filter(|_| role != Role::Shield)

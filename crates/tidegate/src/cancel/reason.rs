@@ -4,6 +4,7 @@ use super::Site;
 use std::{
     fmt,
     hash::{Hash, Hasher},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 use tokio::time::Instant;
 
@@ -36,6 +37,8 @@ pub enum Reason {
     Shutdown(Signal),
     /// The body returned and its scope was opened with [`Leave::Cancel`](crate::scope::Leave::Cancel).
     BodyReturned,
+    /// Other arms have decided the [`join`](crate::join) that this one is part of.
+    LostJoin,
     /// What surrounds the scope has ended: its handle was carried out of the tree, or the root is ending.
     Ended,
     /// The program's own reason.
@@ -51,6 +54,7 @@ impl fmt::Display for Reason {
             Reason::OwnerDropped => f.write_str("the scope's future was dropped"),
             Reason::Shutdown(signal) => write!(f, "shutdown by {signal}"),
             Reason::BodyReturned => f.write_str("the scope's body returned"),
+            Reason::LostJoin => f.write_str("other arms have decided the join"),
             Reason::Ended => f.write_str("the surrounding scope has ended"),
             Reason::User(why) => f.write_str(why),
         }
@@ -95,6 +99,16 @@ pub struct ScopeId {
 }
 
 impl ScopeId {
+    pub(crate) fn new(name: &'static str, at: Site) -> Self {
+        // Not loom's: it numbers scopes and orders nothing.
+        static SERIAL: AtomicU64 = AtomicU64::new(0);
+        ScopeId {
+            name,
+            at,
+            serial: SERIAL.fetch_add(1, Relaxed),
+        }
+    }
+
     /// The scope's name.
     pub fn name(&self) -> &'static str {
         self.name

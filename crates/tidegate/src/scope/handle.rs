@@ -195,7 +195,13 @@ impl<E: Fault> Scope<E> {
 
     /// The caller has taken a place.
     #[inline]
-    fn start<F, T>(&self, name: &'static str, at: Site, grace: Option<Duration>, work: F) -> Task<T>
+    pub(crate) fn start<F, T>(
+        &self,
+        name: &'static str,
+        at: Site,
+        grace: Option<Duration>,
+        work: F,
+    ) -> Task<T>
     where
         F: Future<Output = Result<T, E>> + Send + 'static,
         T: Send + 'static,

@@ -29,6 +29,7 @@ pub use supervise::{Child, ChildError, Supervised, Supervisor, supervise};
 pub use task::{Stopped, Task};
 
 pub(crate) use child::Seat;
-pub(crate) use drive::{Drive, Owner, open};
+pub(crate) use drive::{Drive, Owner, node_below, open};
+pub(crate) use isolated::{Caught, Isolated, Origin, Outlet, Settled};
 pub(crate) use outcome::Outcome;
 pub(crate) use timer::passed;

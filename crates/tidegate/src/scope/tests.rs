@@ -1,7 +1,10 @@
 //! What cannot be seen from outside: that nothing is left in the tree.
 
-use super::{Opts, Scope, open};
-use crate::cancel::{MAX_CHILDREN, Node, NodeOpts, Opener, Reason, Role};
+use super::{Opts, Scope, Supervisor, open, supervise};
+use crate::{
+    cancel::{MAX_CHILDREN, Node, NodeOpts, Opener, Reason, Role},
+    join::{self, Losers},
+};
 use std::{fmt::Error, future::pending, panic::Location, sync::Arc, time::Duration};
 use tokio::time::timeout;
 
@@ -30,6 +33,29 @@ async fn busy_scope(root: &Arc<Node>, end: impl AsyncFnOnce(&Scope<Error>)) {
     drop(timeout(5 * SEC, scope).await);
     // What a dropped scope leaves behind has a second.
     tokio::time::sleep(2 * SEC).await;
+}
+
+/// Each once to its end, and once dropped half-way.
+async fn supervise_and_join() {
+    let work = || [ok(0), ok(9)].map(Box::pin);
+    for time in [SEC / 2, 20 * SEC] {
+        let supervised = supervise("supervised", async |s: &Supervisor<Error>| {
+            for work in work() {
+                drop(s.spawn("child", work).await);
+            }
+            let bad = s.spawn("bad", async { Err::<(), _>(Error) }).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            drop(bad);
+            Ok(())
+        });
+        drop(timeout(time, supervised).await);
+        drop(timeout(time, join::all(Losers::Drop, work())).await);
+    }
+}
+
+async fn ok(secs: u64) -> Result<(), Error> {
+    tokio::time::sleep(Duration::from_secs(secs)).await;
+    Ok(())
 }
 
 #[tokio::test(start_paused = true)]
@@ -68,6 +94,7 @@ async fn no_way_out_leaves_a_node_behind() {
         stop(s);
     })
     .await;
+    busy_scope(&root, async |_| supervise_and_join().await).await;
     let late = late.expect("the inner body has run");
     assert!(late.spawn_background("late", pending()).is_err());
     drop(late);
