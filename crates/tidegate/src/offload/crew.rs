@@ -50,6 +50,7 @@ struct State {
     threads: usize,
     /// Those that wait for news; one that was called counts until it has woken.
     idle: usize,
+    running: usize,
     threads_made: usize,
     closed: bool,
 }
@@ -89,6 +90,16 @@ impl Crew {
             self.shared.take_out(ticket);
         }
         Ok(())
+    }
+
+    /// How many wait for a thread.
+    pub(super) fn queued(&self) -> usize {
+        self.shared.lock().queue.len()
+    }
+
+    /// How many closures are being run.
+    pub(super) fn running(&self) -> usize {
+        self.shared.lock().running
     }
 }
 
@@ -189,6 +200,7 @@ impl Shared {
             // Closures are caught where their panic can be told of. What is left are destructors of a result that
             // nobody wants, and wakers of strangers: none of them may take the thread away.
             drop(catch_unwind(AssertUnwindSafe(|| job.run())));
+            self.lock().running -= 1;
             drop(catch_unwind(AssertUnwindSafe(|| job.settle())));
         }
     }
@@ -199,6 +211,7 @@ impl Shared {
         let mut waited_out = false;
         loop {
             if let Some((_, job)) = state.queue.pop_front() {
+                state.running += 1;
                 return Some(job);
             }
             if state.closed || waited_out {

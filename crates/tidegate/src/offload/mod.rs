@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | blocks, now and then: a file, a name look-up | [`Scope::spawn_blocking`](crate::Scope::spawn_blocking) | kept for 10 s, at most 512 |
 //! | lives as long as its scope: a reader, a writer | [`Scope::spawn_thread`](crate::Scope::spawn_thread) | one for itself |
+//! | computes | [`Pool`] | one a core, a bounded queue, backpressure |
 //!
 //! Code that runs cannot be ended from outside: it is given a [`StopFlag`] and has to look at it. Its scope waits for it.
 //! A runtime does not: the end of a tokio runtime waits for ever for what `tokio::task::spawn_blocking` has started,
@@ -15,7 +16,9 @@
 mod blocking;
 mod crew;
 mod flag;
+mod pool;
 mod thread;
 mod work;
 
 pub use flag::StopFlag;
+pub use pool::{Pool, PoolOpts};

@@ -20,7 +20,8 @@ impl<E: Fault> Scope<E> {
     /// the grace. Inside `work` the ambient functions speak of this scope, and tasks can be spawned into it if the
     /// caller runs in a runtime.
     ///
-    /// For a call that is short beside the making of a thread take [`spawn_blocking`](Scope::spawn_blocking).
+    /// For a call that is short beside the making of a thread take [`spawn_blocking`](Scope::spawn_blocking), for
+    /// computing a [`Pool`](super::Pool).
     ///
     /// # Errors
     ///

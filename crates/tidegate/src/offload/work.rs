@@ -6,7 +6,10 @@ use crate::{
     scope::{RefusedBecause, Seat, Stopped, Task},
 };
 use std::{sync::Arc, task::Waker, time::Duration};
-use tokio::{runtime::Handle, sync::oneshot};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, oneshot},
+};
 
 /// A closure with its place in a scope. Fields drop in this order: the closure's destructors have run before the seat
 /// is given up, and the scope has counted the child out before its task shows a result.
@@ -14,6 +17,8 @@ pub(super) struct Work<F, T, E> {
     closure: Option<F>,
     call: fn(F, StopFlag) -> Result<T, E>,
     outcome: Option<Result<Result<T, E>, Payload>>,
+    /// The place in a pool, if it is one that counts them.
+    place: Option<OwnedSemaphorePermit>,
     queued: Option<Queued>,
     seat: Seat,
     runtime: Option<Handle>,
@@ -73,6 +78,7 @@ impl<F, T, E> Work<F, T, E> {
             closure: Some(closure),
             call,
             outcome: None,
+            place: None,
             queued: None,
             // It is asked, and nothing can force it.
             seat: Seat::new(node, name, at, Some(Duration::MAX)),
@@ -80,6 +86,12 @@ impl<F, T, E> Work<F, T, E> {
             task: sender,
         };
         (work, Task::thread(receiver))
+    }
+
+    /// Gives `place` up as soon as the closure has returned, or is dropped.
+    pub(super) fn holding(mut self, place: OwnedSemaphorePermit) -> Self {
+        self.place = Some(place);
+        self
     }
 
     pub(super) fn node(&self) -> &Arc<Node> {
@@ -123,6 +135,7 @@ impl<F, T, E> Work<F, T, E> {
         self.outcome = Some(inside(self.seat.ctx(), || {
             call(closure, StopFlag::of(node))
         }));
+        self.place = None;
     }
 }
 
@@ -144,6 +157,7 @@ impl<F, T, E: Fault> Work<F, T, E> {
 
     fn drop_unrun(mut self, because: Option<RefusedBecause>) {
         self.queued = None;
+        self.place = None;
         let closure = self.closure.take();
         let gone = inside(self.seat.ctx(), || drop(closure));
         let stopped = match gone {

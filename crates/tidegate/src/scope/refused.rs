@@ -24,6 +24,11 @@ pub enum RefusedBecause {
     Cancelling(Reason),
     /// The scope has ended.
     Closed,
+    /// As many closures run, or wait for a thread, as the [`Pool`](crate::offload::Pool) takes.
+    PoolFull {
+        /// That many.
+        limit: usize,
+    },
     /// The operating system gave no thread.
     NoThread(io::ErrorKind),
 }
@@ -69,6 +74,12 @@ impl fmt::Display for RefusedBecause {
             }
             RefusedBecause::Cancelling(reason) => write!(f, "the scope is stopping: {reason}"),
             RefusedBecause::Closed => f.write_str("the scope has ended"),
+            RefusedBecause::PoolFull { limit } => {
+                write!(
+                    f,
+                    "{limit} closures run or wait, the most that the pool takes"
+                )
+            }
             RefusedBecause::NoThread(kind) => write!(f, "the system gave no thread: {kind}"),
         }
     }

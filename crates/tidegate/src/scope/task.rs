@@ -37,7 +37,7 @@ impl<T> Task<T> {
         Task(State::Thread(receiver))
     }
 
-    pub(super) fn not_started(because: RefusedBecause) -> Self {
+    pub(crate) fn not_started(because: RefusedBecause) -> Self {
         Task(State::NotStarted(because))
     }
 

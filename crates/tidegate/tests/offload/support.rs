@@ -1,11 +1,18 @@
-//! What the tests share: an error, and what shows an order.
+//! What the tests share: an error, and closures that hold a thread until they are let go.
 
 use std::{
     fmt,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        mpsc::{Sender, channel},
+    },
     thread,
 };
-use tidegate::{Reason, StopFlag};
+use tidegate::{
+    Reason, RefusedBecause, Scope, StopFlag, Stopped, Task,
+    offload::{Pool, PoolOpts},
+};
+use tokio::sync::oneshot;
 
 /// Takes every error by `?`.
 #[derive(Debug)]
@@ -25,6 +32,40 @@ impl fmt::Display for Fail {
 
 pub(crate) const ENOUGH: Reason = Reason::User("enough");
 
+pub(crate) const TOLD: Stopped = Stopped::NotStarted(RefusedBecause::Cancelling(ENOUGH));
+
+/// One thread and this many places in the queue.
+pub(crate) fn narrow(queue: usize) -> Pool {
+    Pool::new(PoolOpts::named("narrow").threads(1).queue(queue))
+}
+
+/// A closure that holds its thread until [`let_go`](Held::let_go).
+pub(crate) struct Held {
+    task: Task<()>,
+    hold: Sender<()>,
+}
+
+impl Held {
+    pub(crate) async fn let_go(self) {
+        self.hold.send(()).unwrap();
+        self.task.await.unwrap();
+    }
+}
+
+/// Returns when the closure runs.
+pub(crate) async fn hold(pool: &Pool, scope: &Scope<Fail>) -> Held {
+    let (hold, held) = channel();
+    let (runs, running) = oneshot::channel();
+    let work = move |_: &StopFlag| {
+        runs.send(()).unwrap();
+        held.recv()?;
+        Ok(())
+    };
+    let task = pool.spawn(scope, "holds", work).await;
+    running.await.unwrap();
+    Held { task, hold }
+}
+
 /// Until it is told to stop.
 pub(crate) fn until_told(stop: &StopFlag) {
     while !stop.is_set() {
@@ -43,6 +84,15 @@ impl Log {
 
     pub(crate) fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+/// Notes that it was dropped.
+pub(crate) struct NoteDrop(pub(crate) Log, pub(crate) &'static str);
+
+impl Drop for NoteDrop {
+    fn drop(&mut self) {
+        self.0.note(self.1);
     }
 }
 
