@@ -29,6 +29,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bridge;
 pub mod cancel;
 pub mod join;
 pub mod offload;
