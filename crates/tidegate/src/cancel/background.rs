@@ -44,6 +44,21 @@ impl Node {
         node
     }
 
+    /// A hidden node among the background, for children that are told together: what fails in it is a failure of this
+    /// scope, and nothing in it keeps the scope open. Whoever has asked for it leaves it by `orphan`.
+    pub(crate) fn group(self: &Arc<Self>) -> Arc<Node> {
+        let ScopeId { name, at, .. } = self.id;
+        let opts = NodeOpts {
+            name,
+            at,
+            deadline: None,
+            grace: None,
+            limit: MAX_CHILDREN,
+        };
+        let background = Some(self.background());
+        Node::new(background, Opener::default(), Role::Background, opts)
+    }
+
     /// Tells the background children if nothing else is left. `true`: they run, and had not been told.
     pub(crate) fn end_background(&self) -> bool {
         if !maybe_background_only(self.word.load(Acquire)) {

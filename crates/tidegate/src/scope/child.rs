@@ -17,7 +17,7 @@ use tokio::{task, time::Sleep};
 pin_project! {
     /// Fields drop in this order: the future's destructors have run before the seat is given up, also when the runtime
     /// drops the task.
-    pub(super) struct Child<F> {
+    pub(crate) struct ChildFuture<F> {
         #[pin]
         future: Option<F>,
         seat: Seat,
@@ -36,24 +36,24 @@ pub(crate) struct Seat {
     left: bool,
 }
 
-impl<F> Child<F> {
+impl<F> ChildFuture<F> {
     /// The caller has entered the node.
     #[inline]
-    pub(super) fn new(
+    pub(crate) fn new(
         future: F,
         node: Arc<Node>,
         name: &'static str,
         at: Site,
         grace: Option<Duration>,
     ) -> Self {
-        Child {
+        ChildFuture {
             future: Some(future),
             seat: Seat::new(node, name, at, grace),
         }
     }
 }
 
-impl<F> Future for Child<F>
+impl<F> Future for ChildFuture<F>
 where
     F: Future<Output: Outcome>,
 {

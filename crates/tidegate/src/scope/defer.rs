@@ -2,7 +2,7 @@
 
 use super::{
     Refused, RefusedBecause, Scope, Shield, Task,
-    child::Child,
+    child::ChildFuture,
     outcome::Critical,
     shield::{Overdue, shield_at},
 };
@@ -121,7 +121,7 @@ impl<E: Fault> Scope<E> {
             }
         };
         // Asked when told, so that it can open its shield; from then on only that bounds it.
-        let child = Child::new(section, self.node().clone(), name, at, Some(within));
+        let child = ChildFuture::new(section, self.node().clone(), name, at, Some(within));
         Ok(Task::spawned(tokio::spawn(child), self.node().clone()))
     }
 }
@@ -170,7 +170,7 @@ fn start(node: &Arc<Node>, runtime: &Handle) {
     };
     let at = node.id.at();
     // Asked and never forced but by the hard instant: each clean-up has a bound of its own.
-    let child = Child::new(work, node.clone(), "clean-ups", at, Some(Duration::MAX));
+    let child = ChildFuture::new(work, node.clone(), "clean-ups", at, Some(Duration::MAX));
     drop(runtime.spawn(child));
 }
 

@@ -1,6 +1,6 @@
 //! Results as they come, while more children are spawned.
 
-use super::{Refused, Scope, Stopped, child::Child};
+use super::{Refused, Scope, Stopped, child::ChildFuture};
 use crate::cancel::{Fault, Room, Site, ignore_poison, is_doomed};
 use pin_project_lite::pin_project;
 use std::{
@@ -186,7 +186,7 @@ impl<T: Send + 'static, E: Fault> Gather<T, E> {
     where
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
-        let child = Child::new(work, self.scope.node().clone(), name, at, grace);
+        let child = ChildFuture::new(work, self.scope.node().clone(), name, at, grace);
         let ticket = Ticket::new(&self.shared);
         // The scope counts the child and waits for it; its result comes through the ticket.
         drop(tokio::spawn(Delivering { child, ticket }));
@@ -226,7 +226,7 @@ pin_project! {
     /// result shows, so whoever takes one may spawn one.
     struct Delivering<F, T> {
         #[pin]
-        child: Child<F>,
+        child: ChildFuture<F>,
         ticket: Ticket<T>,
     }
 }

@@ -1,6 +1,6 @@
 //! The handle to a scope: spawns children, tells them to stop.
 
-use super::{Gather, Refused, Task, child::Child};
+use super::{Gather, Refused, Task, child::ChildFuture};
 use crate::cancel::{Cancelled, Fault, Node, Reason, Room, ScopeId, Site, after};
 use std::{
     fmt,
@@ -206,7 +206,7 @@ impl<E: Fault> Scope<E> {
         F: Future<Output = Result<T, E>> + Send + 'static,
         T: Send + 'static,
     {
-        let child = Child::new(work, self.node.clone(), name, at, grace);
+        let child = ChildFuture::new(work, self.node.clone(), name, at, grace);
         Task::spawned(tokio::spawn(child), self.node.clone())
     }
 }

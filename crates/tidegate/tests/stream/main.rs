@@ -1,0 +1,8 @@
+//! Composition and backpressure, from their public face.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod for_each;
+mod map;
+mod per_key;
+mod support;
