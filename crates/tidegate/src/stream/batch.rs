@@ -6,11 +6,11 @@ use tokio::time::Instant;
 /// The bounds of a batch; whichever is reached first ends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Most items.
+    /// Most items; one item alone is always a batch.
     pub count: usize,
     /// Most bytes, as the caller weighs them. One item alone may weigh more.
     pub bytes: usize,
-    /// Longest time that the first item waits.
+    /// Longest time that the first item waits. `Duration::MAX`, or any other time too long to be an instant: no bound.
     pub age: Duration,
 }
 
@@ -68,9 +68,9 @@ impl<T> Batcher<T> {
         self.items.len() >= self.limits.count || self.bytes >= self.limits.bytes
     }
 
-    /// When the batch is due by age; none while it is empty.
+    /// When the batch is due by age; none while it is empty, or without a bound.
     pub fn due_at(&self) -> Option<Instant> {
-        self.first.map(|first| first + self.limits.age)
+        self.first?.checked_add(self.limits.age)
     }
 
     /// Whether there is nothing in it.

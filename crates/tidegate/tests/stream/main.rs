@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod batches;
+mod channel;
 mod for_each;
 mod map;
 mod per_key;
