@@ -19,12 +19,9 @@ use std::{
 };
 use tidegate::{
     Gather, Reason, Scope,
-    stream::{Batcher, Limits, PerKey},
+    stream::{Batcher, Limits, PerKey, Receiver},
 };
-use tokio::{
-    sync::mpsc,
-    time::{Instant, Sleep, sleep_until},
-};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A commit holds at most this many records, this many bytes, and waits at most this long.
 const BATCH: Limits = Limits {
@@ -83,7 +80,7 @@ pub(super) struct Engine {
     pub(super) fingerprint: Option<SourceMark>,
     pub(super) outstanding: u64,
 
-    pub(super) feed: Option<mpsc::Receiver<Result<Batch, ReaderError>>>,
+    pub(super) feed: Option<Receiver<Result<Batch, ReaderError>>>,
     pub(super) stop_reading: Arc<AtomicBool>,
     pub(super) queue: VecDeque<Fed>,
     pub(super) keys: PerKey<Identity, Box<Record>, BuildHasherDefault<ByIdentity>>,
@@ -132,7 +129,7 @@ impl Engine {
         settled: Settled,
         start: Mark,
         fingerprint: Option<SourceMark>,
-        feed: mpsc::Receiver<Result<Batch, ReaderError>>,
+        feed: Receiver<Result<Batch, ReaderError>>,
         writer: Writer,
         stop_reading: Arc<AtomicBool>,
     ) -> Engine {
@@ -332,7 +329,7 @@ impl Engine {
 }
 
 async fn next_batch(
-    feed: &mut Option<mpsc::Receiver<Result<Batch, ReaderError>>>,
+    feed: &mut Option<Receiver<Result<Batch, ReaderError>>>,
 ) -> Option<Result<Batch, ReaderError>> {
     match feed {
         Some(feed) => feed.recv().await,

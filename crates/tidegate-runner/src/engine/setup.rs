@@ -18,9 +18,11 @@ use std::{
     },
     time::Duration,
 };
-use tidegate::{Opts, ScopeError, scope, stream::Drain};
+use tidegate::{
+    Opts, ScopeError, scope,
+    stream::{Drain, channel},
+};
 use tidegate_sql::Access;
-use tokio::sync::mpsc;
 
 /// Batches of records between the reader's thread and the engine.
 const FEED: usize = 2;
@@ -163,7 +165,7 @@ fn prepare(
         .then(|| record::Opened::open(plan, start.mark, &stop_reading))
         .transpose()?;
     show_start(&live, plan, &start, fingerprint.as_ref());
-    let (feed, incoming) = mpsc::channel(FEED);
+    let (feed, incoming) = channel(FEED);
     let reader = Reader {
         plan: plan.clone(),
         globals,

@@ -5,7 +5,7 @@ use super::{
     commit::{Commit as Batch, CommitError, Receipt, Store},
 };
 use crate::journal::{Lease, Phase, SourceMark};
-use tokio::sync::mpsc;
+use tidegate::stream::{Receiver, Sender, channel};
 
 pub(crate) use super::commit::Commit;
 
@@ -34,8 +34,8 @@ enum Order {
 /// The engine's end: batches go in, receipts come out, in the same order.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    orders: mpsc::Sender<Order>,
-    receipts: mpsc::Receiver<Result<Receipt, WriterError>>,
+    orders: Sender<Order>,
+    receipts: Receiver<Result<Receipt, WriterError>>,
     /// Batches without a receipt.
     pub(crate) open: usize,
     /// A commit has failed: nothing after it becomes durable.
@@ -47,9 +47,9 @@ pub(crate) struct Writer {
 impl Writer {
     /// The engine's end and the body of the thread.
     pub(crate) fn new(opened: Opened) -> (Writer, impl FnOnce() + Send) {
-        let (orders, incoming) = mpsc::channel(QUEUE + 1);
+        let (orders, incoming) = channel(QUEUE + 1);
         // A receipt for each order that can be under way: the thread never waits to answer.
-        let (outgoing, receipts) = mpsc::channel(QUEUE + 2);
+        let (outgoing, receipts) = channel(QUEUE + 2);
         let Opened {
             lease,
             connection,
@@ -115,8 +115,8 @@ impl Writer {
 fn serve(
     mut store: Store,
     _lease: Lease,
-    mut orders: mpsc::Receiver<Order>,
-    receipts: mpsc::Sender<Result<Receipt, WriterError>>,
+    mut orders: Receiver<Order>,
+    receipts: Sender<Result<Receipt, WriterError>>,
 ) {
     while let Some(order) = orders.blocking_recv() {
         let (result, last) = match order {

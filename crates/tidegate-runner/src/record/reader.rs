@@ -14,13 +14,16 @@ use bytes::Bytes;
 use http::Method;
 use minijinja::Value;
 use rusqlite::Connection;
-use std::{mem, sync::Arc};
-use tokio::sync::mpsc::{self, error::TrySendError};
+use std::{sync::Arc, time::Duration};
+use tidegate::stream::{Batcher, Limits, Sender};
+use tokio::time::Instant;
 
 /// Records that travel together; fewer when the engine waits for them.
-const BATCH: usize = 64;
-/// Bytes that travel together, unless one record alone is larger.
-const BATCH_BYTES: usize = 128 * 1024;
+const BATCH: Limits = Limits {
+    count: 64,
+    bytes: 128 * 1024,
+    age: Duration::MAX,
+};
 
 /// How records that an earlier run has settled are recognized.
 #[derive(Debug)]
@@ -55,7 +58,7 @@ pub(crate) struct Reader {
     /// A connection of its own to the journal, to read from.
     pub(crate) connection: Connection,
     pub(crate) journal: Journal,
-    pub(crate) feed: mpsc::Sender<Result<Batch, ReaderError>>,
+    pub(crate) feed: Sender<Result<Batch, ReaderError>>,
     /// The source may have nothing for a while: what has been read must not wait for what has not.
     pub(crate) may_wait: bool,
 }
@@ -65,8 +68,8 @@ impl Reader {
     pub(crate) fn run(mut self) {
         let mut out = Outgoing {
             feed: self.feed.clone(),
-            items: Vec::new(),
-            bytes: 0,
+            items: Batcher::new(BATCH),
+            began: Instant::now(),
             may_wait: self.may_wait,
             after: self.after,
         };
@@ -335,9 +338,10 @@ impl From<JournalError> for Stop {
 
 /// A file travels in large batches: each one wakes the I/O thread. What comes out of a pipe is sent as soon as there is room.
 struct Outgoing {
-    feed: mpsc::Sender<Result<Batch, ReaderError>>,
-    items: Vec<Fed>,
-    bytes: usize,
+    feed: Sender<Result<Batch, ReaderError>>,
+    items: Batcher<Fed>,
+    /// Stands for every time: the age of a batch has no bound.
+    began: Instant,
     after: Mark,
     may_wait: bool,
 }
@@ -345,41 +349,36 @@ struct Outgoing {
 impl Outgoing {
     fn push(&mut self, fed: Fed, after: Mark) -> Result<(), Stop> {
         self.after = after;
-        self.bytes += match &fed {
+        let bytes = match &fed {
             Fed::Record(record) => record.weight(),
             Fed::Bad(bad) => bad.raw.len(),
             Fed::Passed { .. } => 0,
         };
-        self.items.push(fed);
-        if self.items.len() >= BATCH || self.bytes >= BATCH_BYTES {
+        self.items.push(fed, bytes, self.began);
+        if self.items.is_full() {
             return self.flush();
         }
         if !self.may_wait {
             return Ok(());
         }
         match self.feed.try_reserve() {
-            Ok(permit) => {
-                self.bytes = 0;
-                permit.send(Ok(Batch {
-                    items: mem::take(&mut self.items),
-                    after: self.after,
-                }));
+            Ok(place) => {
+                let items = self.items.take();
+                let after = self.after;
+                place.send(Ok(Batch { items, after }));
                 return Ok(());
             }
-            Err(TrySendError::Closed(())) => return Err(Stop::Unwanted),
-            Err(TrySendError::Full(())) => {}
+            Err(error) if error.is_full() => {}
+            Err(_) => return Err(Stop::Unwanted),
         }
         self.flush()
     }
 
     fn flush(&mut self) -> Result<(), Stop> {
-        self.bytes = 0;
-        let batch = Batch {
-            items: mem::take(&mut self.items),
-            after: self.after,
-        };
+        let items = self.items.take();
+        let after = self.after;
         self.feed
-            .blocking_send(Ok(batch))
+            .blocking_send(Ok(Batch { items, after }))
             .map_err(|_| Stop::Unwanted)
     }
 }
