@@ -40,6 +40,7 @@ pub(crate) fn failures(error: ScopeError<Fail>) -> Vec<String> {
     let shown = failures.iter().map(|failure| match &failure.what {
         What::Error(error) => format!("{}: {error}", failure.task),
         What::Panic(panic) => format!("{}! {panic}", failure.task),
+        other => format!("{}: {other:?}", failure.task),
     });
     shown.collect()
 }
