@@ -5,7 +5,7 @@ use crate::{
     cancel::{Entry, Fault, Kind, Node, Payload, Site, inside},
     scope::{RefusedBecause, Seat, Stopped, Task},
 };
-use std::{sync::Arc, task::Waker, time::Duration};
+use std::{sync::Arc, task::Waker};
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, oneshot},
@@ -81,7 +81,7 @@ impl<F, T, E> Work<F, T, E> {
             place: None,
             queued: None,
             // It is asked, and nothing can force it.
-            seat: Seat::new(node, name, at, Some(Duration::MAX)),
+            seat: Seat::of_closure(node, name, at),
             runtime: Handle::try_current().ok(),
             task: sender,
         };

@@ -33,7 +33,11 @@ pub(crate) struct Seat {
     key: Option<u32>,
     /// Forces a child that may stay for a while.
     force: Option<Pin<Box<Sleep>>>,
+    /// A closure has none, and is dropped in somebody else's.
+    has_task: bool,
     left: bool,
+    #[cfg(feature = "tracing")]
+    span: super::spans::Surrounding,
 }
 
 impl<F> ChildFuture<F> {
@@ -164,8 +168,18 @@ impl Seat {
             at,
             key: None,
             force: None,
+            has_task: true,
             left: false,
+            #[cfg(feature = "tracing")]
+            span: super::spans::Surrounding::current(),
         }
+    }
+
+    /// For a closure on a thread: asked, and nothing can force it.
+    pub(crate) fn of_closure(node: Arc<Node>, name: &'static str, at: Site) -> Self {
+        let mut seat = Seat::new(node, name, at, Some(Duration::MAX));
+        seat.has_task = false;
+        seat
     }
 
     #[inline]
@@ -200,6 +214,9 @@ impl Seat {
             return self.poll_hooked(&*hook, future, cx);
         }
         let pulse = Pulse::begin(self.node().id.serial, self.key, self.at);
+        #[cfg(feature = "tracing")]
+        let polled = inside(&mut self.ctx, || self.span.within(|| future.poll(cx)));
+        #[cfg(not(feature = "tracing"))]
         let polled = inside(&mut self.ctx, || future.poll(cx));
         pulse.end();
         polled
@@ -315,7 +332,8 @@ impl Seat {
         if let Some(key) = self.key.take() {
             self.node().unpark(key);
         }
-        if self.node().look()
+        if self.has_task
+            && self.node().look()
             && let Some(id) = task::try_id()
         {
             self.node().forget_singled(id);

@@ -120,6 +120,8 @@ pub(crate) struct Owner {
     staying: Option<bool>,
     /// A shield in the body keeps the section around as well, being in the same task.
     hold: Option<Hold>,
+    #[cfg(feature = "tracing")]
+    slow_end: super::spans::SlowEnd,
 }
 
 impl<B, T, E> Drive<B, T, E> {
@@ -219,6 +221,8 @@ impl Owner {
             force: None,
             staying: None,
             hold: None,
+            #[cfg(feature = "tracing")]
+            slow_end: Default::default(),
         }
     }
 
@@ -349,6 +353,11 @@ impl Owner {
                 && !self.node().end_background()
                 && !self.node().end_unpolled()
             {
+                #[cfg(feature = "tracing")]
+                {
+                    let node = self.node().clone();
+                    self.slow_end.wait(&node, cx);
+                }
                 return false;
             }
         }

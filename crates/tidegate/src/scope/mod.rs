@@ -11,11 +11,15 @@ mod opts;
 mod outcome;
 mod refused;
 mod shield;
+#[cfg(feature = "tracing")]
+mod spans;
 mod supervise;
 mod task;
 #[cfg(test)]
 mod tests;
 mod timer;
+#[cfg(feature = "tokio-util")]
+mod token;
 
 pub use defer::Deferred;
 pub use drive::scope;

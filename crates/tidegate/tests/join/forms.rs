@@ -116,12 +116,25 @@ async fn no_arms_are_done_at_once() {
     }
 }
 
+/// The first arm ends only after the second one has, at the same instant of the clock.
+fn reversed() -> [BoxedArm; 2] {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let first = async { Ok(receiver.await?) };
+    let second = async {
+        tokio::time::sleep(SEC).await;
+        sender.send("first").map_err(|text| Fail(text.into()))?;
+        Ok("second")
+    };
+    [Box::pin(first), Box::pin(second)]
+}
+
 #[tokio::test(start_paused = true)]
 async fn arms_that_end_at_one_instant_stand_in_the_order_of_the_input() {
-    let arms = [(2, "b"), (1, "z"), (1, "y"), (1, "x")];
-    let named = async |arms| race(Losers::Drop, arms).await;
-    let finished = ["1=z", "2=y", "3=x"];
-    check(Until::First, named, &arms, &finished, &[0], 1).await;
+    let order = to_owned(&["0=first", "1=second"]);
+    let joined = race(Losers::Drop, reversed()).await;
+    assert_eq!(shown(&joined), (order.clone(), vec![]));
+    let joined = tidegate::join::here::race(reversed()).await;
+    assert_eq!(shown(&joined), (order, vec![]));
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,8 +12,12 @@ mod dropped;
 mod gather;
 mod root;
 mod shield;
+#[cfg(feature = "tracing")]
+mod spans;
 mod supervise;
 mod supervised_ends;
 mod support;
 mod thread;
+#[cfg(feature = "tokio-util")]
+mod token;
 mod workers;
