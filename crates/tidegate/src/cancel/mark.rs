@@ -53,7 +53,18 @@ impl Node {
 
     /// When everything in here is forced; `None`: only its own grace bounds what runs.
     pub(crate) fn hard(&self) -> Option<Instant> {
-        self.lock().cold.as_ref()?.hard
+        let here = self.lock().cold.as_ref().and_then(|cold| cold.hard);
+        if self.role == Role::Shield || self.word.load(Acquire) & LINKED != 0 {
+            return here;
+        }
+        // As in `told`: the parent speaks for it.
+        let told = self.told();
+        let own = self
+            .grace
+            .zip(told)
+            .map(|(grace, told)| after(told.at, grace));
+        let above = self.parent.as_ref().and_then(|parent| parent.hard());
+        [here, own, above].into_iter().flatten().min()
     }
 
     /// When code that was told at `told` and has `grace` is forced.
@@ -89,6 +100,8 @@ impl Node {
     /// Everything below is marked before anybody is woken: a child that runs at once on another thread and drops a
     /// scope finds there the reason that made it do so.
     pub(crate) fn tell(&self, told: Told, hard: Option<Instant>) {
+        // What the parent was told comes first, also when it has not arrived here yet.
+        let told = self.told().unwrap_or(told);
         let mut below = Vec::new();
         let mut wake = Vec::new();
         self.mark(told, hard, &mut below, &mut wake);
