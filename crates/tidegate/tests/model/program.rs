@@ -1,0 +1,415 @@
+//! Programs: trees of scopes and what the work in them does.
+//!
+//! A raw program is what proptest makes and shrinks. `Program::of` makes it one whose meaning the documentation fixes:
+//! every time-span gets a bit of its own, so that two events share a tick only when one is the cause of the other, and
+//! what several tasks woken by one cause would do to each other is put off by such a span (see `Shaping`).
+
+use std::{
+    fmt::{self, Display},
+    sync::{Arc, LazyLock},
+};
+
+/// A time-span in ticks, which are milliseconds of the paused clock. In a raw program: its coarse part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ticks(pub(crate) u64);
+
+const SPANS: u32 = 28;
+/// When whatever still waits is dropped; later than the sum of all spans.
+const END: Ticks = Ticks(1 << 35);
+
+#[derive(Clone, Debug)]
+pub(crate) struct Block {
+    pub(crate) name: &'static str,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) end: End,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Sleep(Ticks),
+    /// Scopes are numbered from the outermost that the block is written in; in a raw program, from the innermost.
+    Spawn {
+        into: usize,
+        kind: Kind,
+        work: Arc<Block>,
+    },
+    Cancel {
+        whom: usize,
+        grace: Option<Ticks>,
+        why: &'static str,
+    },
+    Open {
+        knobs: Knobs,
+        drop_after: Option<Ticks>,
+        body: Arc<Block>,
+        pause: Ticks,
+    },
+    AwaitTold {
+        pause: Ticks,
+    },
+    /// The number of one of the block's earlier spawns that are no background.
+    AwaitTask {
+        task: usize,
+        pause: Ticks,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    Plain,
+    Grace(Ticks),
+    Background,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Knobs {
+    pub(crate) timeout: Option<Ticks>,
+    pub(crate) grace: Grace,
+    pub(crate) cancel_on_leave: bool,
+    pub(crate) at_most: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Grace {
+    Default,
+    Zero,
+    Some(Ticks),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Value,
+    Error,
+    Panic,
+}
+
+#[derive(Clone)]
+pub(crate) struct Program {
+    pub(crate) top: Arc<Block>,
+}
+
+impl Program {
+    pub(crate) fn of(raw: &Block) -> Program {
+        let mut shaping = Shaping {
+            spans: 0,
+            kept: 0,
+            names: 0,
+            any_background: has_background(raw),
+        };
+        let knobs = Knobs {
+            timeout: None,
+            grace: Grace::Default,
+            cancel_on_leave: false,
+            at_most: None,
+        };
+        let mut place = Place {
+            limited: vec![false],
+            held: None,
+            foreign: 0,
+            in_background: false,
+            woken: true,
+            fresh: false,
+        };
+        let pause = shaping.span(Ticks(0));
+        let top = Block {
+            name: shaping.name(),
+            steps: vec![],
+            end: End::Value,
+        };
+        let body = Arc::new(shaping.block(raw, &mut place, true));
+        let open = Step::Open {
+            knobs,
+            drop_after: Some(END),
+            body,
+            pause,
+        };
+        let top = Arc::new(Block {
+            steps: vec![open],
+            ..top
+        });
+        Program { top }
+    }
+}
+
+fn has_background(block: &Block) -> bool {
+    block.steps.iter().any(|step| match step {
+        Step::Spawn { kind, work, .. } => matches!(kind, Kind::Background) || has_background(work),
+        Step::Open { body, .. } => has_background(body),
+        _ => false,
+    })
+}
+
+/// What has been given out while a raw program is shaped.
+///
+/// A *loud* step is one that other tasks notice, or that notices them: a cancel, an error, a panic, taking one of few
+/// places, a spawn into a scope that may just be ending, and, where there are background children, an end. Tasks that one cause started run their first steps at one tick in an order that
+/// nobody promises, so in those a loud step is preceded by a sleep. So is the end of a child that has just spawned a
+/// background one, which may not have begun then.
+struct Shaping {
+    spans: u32,
+    /// Spans that the open blocks may still need for such sleeps.
+    kept: u32,
+    names: usize,
+    any_background: bool,
+}
+
+/// Where in the program a step is.
+#[derive(Clone)]
+struct Place {
+    /// The scopes around it: have they few places?
+    limited: Vec<bool>,
+    /// The one that cannot end before the task does, and the number of those that are not the task's own.
+    held: Option<usize>,
+    foreign: usize,
+    in_background: bool,
+    /// No other task can have been woken by the cause of this step.
+    woken: bool,
+    /// A background child was spawned since the last await.
+    fresh: bool,
+}
+
+impl Shaping {
+    fn name(&mut self) -> &'static str {
+        static NAMES: LazyLock<Vec<&'static str>> =
+            LazyLock::new(|| (0..99).map(|n| &*format!("b{n}").leak()).collect());
+        self.names += 1;
+        NAMES[self.names - 1]
+    }
+
+    fn has(&self, spans: u32) -> bool {
+        self.spans + self.kept + spans <= SPANS && self.names < 95
+    }
+
+    fn span(&mut self, raw: Ticks) -> Ticks {
+        self.spans += 1;
+        Ticks((raw.0 << SPANS) | 1 << (self.spans - 1))
+    }
+
+    fn maybe(&mut self, raw: Option<Ticks>) -> Option<Ticks> {
+        raw.map(|raw| self.span(raw))
+    }
+
+    fn wake(&mut self, steps: &mut Vec<Step>, place: &mut Place, kept: &mut u32) {
+        if !place.woken || place.fresh {
+            *kept -= 1;
+            self.kept -= 1;
+            steps.push(Step::Sleep(self.span(Ticks(0))));
+            place.woken = true;
+            place.fresh = false;
+        }
+    }
+
+    fn block(&mut self, raw: &Block, place: &mut Place, is_body: bool) -> Block {
+        let name = self.name();
+        let mut kept = 2;
+        self.kept += kept;
+        let mut steps = Vec::new();
+        let mut tasks = 0;
+        for step in &raw.steps {
+            self.step(step, &mut steps, place, &mut tasks, &mut kept);
+        }
+        let loud = raw.end != End::Value || (self.any_background && !is_body);
+        if (loud && !place.woken) || (place.fresh && !is_body) {
+            self.wake(&mut steps, place, &mut kept);
+        }
+        self.kept -= kept;
+        Block {
+            name,
+            steps,
+            end: raw.end,
+        }
+    }
+
+    fn step(
+        &mut self,
+        raw: &Step,
+        steps: &mut Vec<Step>,
+        place: &mut Place,
+        tasks: &mut usize,
+        kept: &mut u32,
+    ) {
+        let around = place.limited.len();
+        match raw {
+            Step::Sleep(raw) if self.has(1) => {
+                steps.push(Step::Sleep(self.span(*raw)));
+                (place.woken, place.fresh) = (true, false);
+            }
+            Step::Spawn { into, kind, work } if self.has(3) => {
+                let into = around - 1 - into % around;
+                let may_end = into < place.foreign && Some(into) != place.held;
+                if (place.limited[into] || may_end) && !place.woken {
+                    self.wake(steps, place, kept);
+                }
+                let background = matches!(kind, Kind::Background);
+                let kind = match kind {
+                    Kind::Grace(raw) => Kind::Grace(self.span(*raw)),
+                    other => *other,
+                };
+                let mut inside = Place {
+                    limited: place.limited.clone(),
+                    held: (!background).then_some(into),
+                    foreign: around,
+                    in_background: place.in_background || background,
+                    woken: false,
+                    fresh: false,
+                };
+                let work = Arc::new(self.block(work, &mut inside, false));
+                *tasks += usize::from(!background);
+                place.fresh |= background;
+                steps.push(Step::Spawn { into, kind, work });
+            }
+            Step::Cancel { whom, grace, .. } if self.has(1) => {
+                if !place.woken {
+                    self.wake(steps, place, kept);
+                }
+                steps.push(Step::Cancel {
+                    whom: around - 1 - whom % around,
+                    grace: self.maybe(*grace),
+                    why: self.name(),
+                });
+            }
+            Step::Open {
+                knobs,
+                drop_after,
+                body,
+                pause,
+            } if self.has(6) => {
+                let knobs = Knobs {
+                    timeout: self.maybe(knobs.timeout),
+                    grace: match knobs.grace {
+                        Grace::Some(raw) => Grace::Some(self.span(raw)),
+                        other => other,
+                    },
+                    ..*knobs
+                };
+                let drop_after = self.maybe(*drop_after);
+                let pause = self.span(*pause);
+                place.limited.push(knobs.at_most.is_some());
+                let body = Arc::new(self.block(body, place, true));
+                place.limited.pop();
+                steps.push(Step::Open {
+                    knobs,
+                    drop_after,
+                    body,
+                    pause,
+                });
+                (place.woken, place.fresh) = (true, false);
+            }
+            Step::AwaitTold { pause } if self.has(1) => {
+                let pause = self.span(*pause);
+                steps.push(Step::AwaitTold { pause });
+                (place.woken, place.fresh) = (true, false);
+            }
+            // A background child may be told by the very end that it awaits.
+            Step::AwaitTask { task, pause }
+                if *tasks > 0 && self.has(1) && !place.in_background =>
+            {
+                steps.push(Step::AwaitTask {
+                    task: task % *tasks,
+                    pause: self.span(*pause),
+                });
+                // Not `woken`: when there is no such task, nothing is awaited.
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Display for Ticks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        show_ticks(f, self.0)
+    }
+}
+
+/// A sum of spans: the coarse part, then the spans that are in it.
+fn show_ticks(f: &mut fmt::Formatter<'_>, mut ticks: u64) -> fmt::Result {
+    f.write_str("t")?;
+    if ticks & END.0 != 0 {
+        ticks -= END.0;
+        f.write_str("END+")?;
+    }
+    write!(f, "{}", ticks >> SPANS)?;
+    for bit in (0..SPANS).filter(|bit| ticks & (1 << bit) != 0) {
+        write!(f, ".{bit}")?;
+    }
+    Ok(())
+}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\nscope {}", self.top.name)?;
+        show_block(f, &self.top, &mut Vec::new(), 0)
+    }
+}
+
+fn show_block(
+    f: &mut fmt::Formatter<'_>,
+    block: &Block,
+    scopes: &mut Vec<&'static str>,
+    depth: usize,
+) -> fmt::Result {
+    let pad = "    ".repeat(depth);
+    writeln!(f, " {{")?;
+    for step in &block.steps {
+        write!(f, "{pad}    ")?;
+        match step {
+            Step::Sleep(span) => writeln!(f, "sleep {span}")?,
+            Step::Spawn { into, kind, work } => {
+                let into = scopes[*into];
+                match kind {
+                    Kind::Plain => write!(f, "spawn {} into {into}", work.name)?,
+                    Kind::Grace(grace) => {
+                        write!(f, "spawn {} into {into}, grace {grace}", work.name)?;
+                    }
+                    Kind::Background => write!(f, "spawn {} into {into}, background", work.name)?,
+                }
+                show_block(f, work, scopes, depth + 1)?;
+                writeln!(f)?;
+            }
+            Step::Cancel { whom, grace, why } => {
+                write!(f, "cancel {} because {why}, grace ", scopes[*whom])?;
+                match grace {
+                    Some(grace) => writeln!(f, "{grace}")?,
+                    None => writeln!(f, "0")?,
+                }
+            }
+            Step::Open {
+                knobs,
+                drop_after,
+                body,
+                pause,
+            } => {
+                write!(f, "scope {}", body.name)?;
+                show_knobs(f, knobs)?;
+                if let Some(after) = drop_after {
+                    write!(f, ", dropped after {after}")?;
+                }
+                scopes.push(body.name);
+                show_block(f, body, scopes, depth + 1)?;
+                scopes.pop();
+                writeln!(f, ", pause {pause}")?;
+            }
+            Step::AwaitTold { pause } => writeln!(f, "await being told, pause {pause}")?,
+            Step::AwaitTask { task, pause } => writeln!(f, "await task #{task}, pause {pause}")?,
+        }
+    }
+    write!(f, "{pad}    {:?}\n{pad}}}", block.end)
+}
+
+fn show_knobs(f: &mut fmt::Formatter<'_>, knobs: &Knobs) -> fmt::Result {
+    if let Some(timeout) = knobs.timeout {
+        write!(f, ", timeout {timeout}")?;
+    }
+    match knobs.grace {
+        Grace::Default => {}
+        Grace::Zero => write!(f, ", grace 0")?,
+        Grace::Some(grace) => write!(f, ", grace {grace}")?,
+    }
+    if knobs.cancel_on_leave {
+        write!(f, ", cancel on leave")?;
+    }
+    if let Some(n) = knobs.at_most {
+        write!(f, ", at most {n}")?;
+    }
+    Ok(())
+}
