@@ -21,6 +21,7 @@ mod concurrent;
 mod drain;
 mod for_each;
 mod intake;
+mod interop;
 mod map;
 mod per_key;
 mod shared;
@@ -33,6 +34,7 @@ pub use channel::{Closed, NotReceived, NotSent, Permit, Receiver, Sender, channe
 pub use concurrent::{Concurrent, Order};
 pub use drain::Drain;
 pub use for_each::{for_each_concurrent, for_each_per_key};
+pub use interop::{FromStream, from_stream};
 pub use map::{Mapped, map_concurrent, map_per_key};
 pub use per_key::PerKey;
 pub use source::{Pull, Source, pull};

@@ -7,7 +7,8 @@ use std::{
 };
 
 /// Where the items of a concurrent map come from: anything that can be iterated over, a
-/// [`Receiver`](super::Receiver), [`Batches`](super::Batches), the results of another map, or what [`pull`] makes.
+/// [`Receiver`](super::Receiver), [`Batches`](super::Batches), the results of another map, or what [`pull`] and
+/// [`from_stream`](super::from_stream) make.
 ///
 /// A source that can fail gives `Result`s; the work of an item then begins with `?`, and the error is that of an item.
 #[diagnostic::on_unimplemented(

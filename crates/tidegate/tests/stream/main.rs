@@ -5,6 +5,8 @@
 mod batches;
 mod channel;
 mod for_each;
+mod interop;
 mod map;
 mod per_key;
 mod support;
+mod workers;

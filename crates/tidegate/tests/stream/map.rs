@@ -11,7 +11,7 @@ use tidegate::{
 };
 use tokio::{sync::Semaphore, time::sleep};
 
-async fn all<T>(mut mapped: Mapped<T>) -> Result<Vec<T>, Fail> {
+pub(crate) async fn all<T>(mut mapped: Mapped<T>) -> Result<Vec<T>, Fail> {
     let mut results = Vec::new();
     while let Some(result) = mapped.next().await {
         results.push(result?);
@@ -384,27 +384,6 @@ async fn a_deadline_stops_items_that_would_take_longer() {
         matches!(error, ScopeError::Cancelled(Reason::Deadline { .. })),
         "{error}"
     );
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn no_result_is_lost_on_several_workers() {
-    for order in [Order::Any, Order::Input] {
-        let sum = scope("many", async |s: &Scope<Fail>| {
-            let opts = Concurrent::named("item").at_once(16).order(order);
-            let mapped = map_concurrent(s, opts, 0..5_000_u64, async |n| {
-                if n % 2 == 0 {
-                    tokio::task::yield_now().await;
-                }
-                Ok(n)
-            });
-            let results = all(mapped).await?;
-            if order == Order::Input {
-                assert!(results.is_sorted());
-            }
-            Ok(results.into_iter().sum::<u64>())
-        });
-        assert_eq!(sum.await.unwrap(), 5_000 * 4_999 / 2);
-    }
 }
 
 #[test]
