@@ -3,7 +3,7 @@
 use crate::support::*;
 use std::sync::atomic::Ordering::SeqCst;
 use tidegate::{
-    Reason, Scope, ScopeError, scope,
+    Opts, Reason, Scope, ScopeError, scope,
     stream::{Concurrent, for_each_concurrent, pull},
 };
 use tokio::time::{Instant, sleep, timeout};
@@ -103,18 +103,19 @@ async fn a_panic_of_an_item_of_the_work_or_of_the_source_is_in_the_error() {
 
 #[tokio::test(start_paused = true)]
 async fn told_to_stop_after_the_last_item_has_begun_it_is_not_a_success() {
-    let error = scope("around", async |s: &Scope<Fail>| {
-        let inner = for_each_concurrent("item", [1], async |_| std::future::pending().await);
-        let (inner, ()) = tokio::join!(inner, async {
+    let opts = Opts::named("around").grace(10 * SEC);
+    let ended = scope(opts, async |s: &Scope<Fail>| {
+        let each = for_each_concurrent("item", [1], async |_| std::future::pending().await);
+        let (ended, ()) = tokio::join!(each, async {
             sleep(SEC).await;
             s.cancel(Reason::User("enough"), SEC);
         });
-        inner.or_else(|error: ScopeError<Fail>| fail(&error.to_string()))
+        Ok::<Result<(), ScopeError<Fail>>, _>(ended)
     });
-    let error = error.await.unwrap_err();
+    let ended = ended.await.unwrap();
     assert!(
-        matches!(error, ScopeError::Cancelled(Reason::User("enough"))),
-        "{error}"
+        matches!(ended, Err(ScopeError::Cancelled(Reason::User("enough")))),
+        "{ended:?}"
     );
 }
 
