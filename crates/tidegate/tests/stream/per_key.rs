@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 use tidegate::{
-    Scope, scope,
+    Opts, Reason, Scope, Stopped, scope,
     stream::{Concurrent, Order, for_each_per_key, map_per_key},
 };
 use tokio::time::sleep;
@@ -125,4 +125,54 @@ async fn items_that_wait_for_their_key_never_run_after_a_failure() {
     );
     assert_eq!(failures(error.await.unwrap_err()), ["item: zero"]);
     assert_eq!((gauge.begun(), gauge.now()), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn items_that_wait_for_their_key_run_also_while_nobody_takes_a_result() {
+    let gauge = Gauge::default();
+    scope("full", async |s: &Scope<Fail>| {
+        let running = gauge.clone();
+        let opts = Concurrent::named("item").window(3);
+        let work = move |_| {
+            let running = running.enter();
+            async move {
+                sleep(SEC).await;
+                drop(running);
+                Ok(())
+            }
+        };
+        let mut mapped = map_per_key(s, opts, 0..9, |_| "the same", work);
+        sleep(10 * SEC).await;
+        assert_eq!((gauge.begun(), gauge.now()), (3, 0));
+        mapped.next().await.unwrap()?;
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn told_to_stop_the_results_end_although_items_waited_for_their_key() {
+    for order in [Order::Any, Order::Input] {
+        let mut seen = Vec::new();
+        let opts = Opts::named("told").grace(10 * SEC);
+        let ended = scope(opts, async |s: &Scope<Fail>| {
+            let opts = Concurrent::named("item").order(order).grace(2 * SEC);
+            let work = async |n: u32| {
+                sleep(SEC).await;
+                Ok(n)
+            };
+            // 1 and 2 wait for 0; 3 runs.
+            let mut mapped = map_per_key(s, opts, 0..4, |n| n / 3, work);
+            sleep(MS).await;
+            s.cancel(Reason::User("enough"), 10 * SEC);
+            while let Some(result) = mapped.next().await {
+                seen.push(result);
+            }
+            Ok(())
+        });
+        ended.await.unwrap();
+        let cut = Err(Stopped::Cancelled(Reason::User("enough")));
+        assert_eq!(seen, [Ok(0), Ok(3), cut], "{order:?}");
+    }
 }
