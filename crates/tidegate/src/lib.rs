@@ -45,8 +45,9 @@ pub use cancel::{
 };
 pub use offload::StopFlag;
 pub use scope::{
-    Child, ChildError, Deferred, Failures, Gather, Leave, Opts, Overdue, Refused, RefusedBecause,
-    Scope, ScopeError, Shield, Stopped, Supervised, Supervisor, Task, scope, shield, supervise,
+    Child, ChildError, Deferred, Failures, Gather, Leave, Nursery, Opts, Overdue, Refused,
+    RefusedBecause, Scope, ScopeError, Shield, Stopped, Supervised, Supervisor, Task, scope,
+    shield, supervise,
 };
 
 /// The program of the README is compiled and run with the documentation's own.

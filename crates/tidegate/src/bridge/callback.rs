@@ -60,6 +60,10 @@ where
 }
 
 /// See [`from_callback`].
+///
+/// # Cancel safety
+///
+/// Dropping it drops the guard that `register` gave, and the callback finds that nobody waits.
 #[must_use = "futures do nothing unless awaited"]
 pub struct FromCallback<T, R, G> {
     register: Option<R>,

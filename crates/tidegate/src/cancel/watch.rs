@@ -26,6 +26,10 @@ pub fn cancelled() -> Cancelled {
 }
 
 /// See [`cancelled`] and [`Scope::cancelled`](crate::scope::Scope::cancelled).
+///
+/// # Cancel safety
+///
+/// Dropping it loses nothing.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Cancelled {
     /// Found at the first poll when not given.

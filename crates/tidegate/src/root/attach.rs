@@ -3,7 +3,7 @@
 use super::{Report, Shutdown, listener::Listener, process::root_node, run::end};
 use crate::{
     cancel::{Fault, Node, Orphan, Reason},
-    scope::{Opts, Scope, ScopeError, open},
+    scope::{Nursery, Opts, Scope, ScopeError, open},
 };
 use std::{future::Future, io, panic::Location, sync::Arc, time::Duration};
 
@@ -55,6 +55,34 @@ impl Root {
             body,
             Location::caller(),
         )
+    }
+
+    /// Opens a supervisor without a body below this root, for as long as the root lives: to be kept in a server's state.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tidegate::{Nursery, Reason, root::{Root, Shutdown}};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let root = Root::attach(Shutdown::new().signals(false))?;
+    /// let jobs: Nursery<std::io::Error> = root.nursery("jobs");
+    /// // In a handler, with a clone of `jobs` from the server's state:
+    /// let mail = jobs.spawn("mail", async { Ok(250) }).await;
+    /// assert_eq!(mail.await.ok(), Some(250));
+    /// let report = root.shutdown(Reason::User("the end")).await;
+    /// assert!(report.survivors.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// With a deadline of its own, outside a tokio runtime.
+    #[track_caller]
+    pub fn nursery<E: Fault>(&self, opts: impl Into<Opts>) -> Nursery<E> {
+        Nursery::open(self.node.clone(), &opts.into(), Location::caller())
     }
 
     /// Takes the failures so far of scopes whose future was dropped; of those that nobody takes, 1,024 are kept.

@@ -43,6 +43,10 @@ impl<E: Fault> Scope<E> {
 
     /// As [`spawn`](Scope::spawn). When told to stop the child is asked (see [`cancelled`](crate::cancelled())); it is
     /// dropped after `grace`, or earlier when its scope has less.
+    ///
+    /// # Cancel safety
+    ///
+    /// As `spawn`.
     #[track_caller]
     pub fn spawn_with_grace<F, T>(
         &self,

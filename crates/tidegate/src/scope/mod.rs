@@ -29,7 +29,7 @@ pub use handle::Scope;
 pub use opts::{Leave, Opts};
 pub use refused::{Refused, RefusedBecause};
 pub use shield::{Overdue, Shield, shield};
-pub use supervise::{Child, ChildError, Supervised, Supervisor, supervise};
+pub use supervise::{Child, ChildError, Nursery, Supervised, Supervisor, supervise};
 pub use task::{Stopped, Task};
 
 pub(crate) use child::{ChildFuture, Seat};

@@ -228,6 +228,58 @@ async fn what_runs_can_be_listed_with_its_state() {
     listed.await.unwrap();
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_nursery_takes_children_until_its_root_is_shut_down() {
+    let root = Root::attach(quiet().grace(10 * SEC)).unwrap();
+    let (log, jobs) = (Log::default(), root.nursery::<Fail>("jobs"));
+    let held = jobs.spawn("ok", async { Ok(1) }).await;
+    assert_eq!(held.await.unwrap(), 1);
+    // It was idle; a failure that nobody takes is the root's at once and stops nobody.
+    drop(jobs.spawn("bad", async { fail::<()>("x") }).await);
+    let seen = log.clone();
+    let slow = jobs.spawn_with_grace("slow", 5 * SEC, async move {
+        seen.note(cancelled().await.to_string());
+        tokio::time::sleep(SEC).await;
+        seen.note("done");
+        Ok(())
+    });
+    drop(slow.await);
+    tokio::time::sleep(SEC).await;
+    let unclaimed = root.unclaimed();
+    assert_eq!(unclaimed.len(), 1);
+    assert!(unclaimed[0].to_string().starts_with("jobs: task `bad`"));
+    let report = root.shutdown(Reason::User("over")).await;
+    assert_eq!(log.take(), ["over", "done"]);
+    assert!(report.survivors.is_empty() && report.unclaimed.is_empty());
+    let late = jobs.try_spawn("late", async { Ok(2) });
+    assert!(late.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_nurserys_children_outlive_its_last_handle_and_not_its_root() {
+    let root = Root::attach(quiet().grace(10 * SEC)).unwrap();
+    let (drops, jobs) = (Drops::default(), root.nursery::<Fail>("jobs"));
+    let guard = drops.guard();
+    drop(
+        jobs.clone()
+            .spawn("slow", async move {
+                let _guard = guard;
+                forever::<()>().await
+            })
+            .await,
+    );
+    drop(jobs);
+    tokio::time::sleep(SEC).await;
+    assert_eq!(drops.count(), 0);
+    assert!(
+        root.shutdown(Reason::User("over"))
+            .await
+            .survivors
+            .is_empty()
+    );
+    assert_eq!(drops.count(), 1);
+}
+
 #[test]
 fn a_body_that_ignores_its_grace_is_dropped_when_it_is_over() {
     let drops = Drops::default();
