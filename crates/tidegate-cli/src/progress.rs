@@ -81,6 +81,10 @@ impl Progress {
 }
 
 /// Calls `show` each period, and not at all in a run that is over before the first one ends.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "shown to somebody who lives by the real clock"
+)]
 fn tick(over: &Receiver<()>, period: Duration, mut show: impl FnMut(Duration)) {
     let began = std::time::Instant::now();
     while over.recv_timeout(period) == Err(RecvTimeoutError::Timeout) {

@@ -1,5 +1,10 @@
 //! The misbehaving API, asked over a socket.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a delay of the API is one of real time"
+)]
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;

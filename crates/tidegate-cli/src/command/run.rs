@@ -64,7 +64,7 @@ pub(super) fn report(plan: Arc<Plan>, options: Options, how: &How) -> Result<Rep
         "tidegate",
         async move |scope: &tidegate::Scope<RunError>| {
             // Dropping the sender ends the progress thread.
-            let (run_is_over, over) = std::sync::mpsc::channel::<()>();
+            let (run_is_over, over) = std::sync::mpsc::sync_channel::<()>(0);
             let shown = live.clone();
             let showing = scope.spawn_thread("progress", move |_| {
                 progress.show_until(&over, &shown);

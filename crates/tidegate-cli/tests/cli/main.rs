@@ -1,5 +1,10 @@
 //! The program from outside: flow files, local servers, signals; its files, reports and exit codes.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a program that runs in real time is waited for in real time"
+)]
+
 mod commands;
 mod dead_letters;
 mod faults;

@@ -234,6 +234,7 @@ fn a_full_disk_is_full_and_nothing_is_lost() {
     assert!(!out.is_blank());
 }
 
+#[expect(clippy::disallowed_methods, reason = "the other end of the pipe")]
 #[cfg(target_os = "linux")]
 #[test]
 fn a_named_pipe_is_written_and_read_but_not_resumed() {

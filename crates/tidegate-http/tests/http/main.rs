@@ -1,5 +1,10 @@
 //! The client against real servers on loopback.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "servers are tasks and threads of their own, and dates are of the real clock"
+)]
+
 mod bodies;
 mod connections;
 mod failures;

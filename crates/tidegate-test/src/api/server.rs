@@ -82,6 +82,10 @@ impl Api {
         Self::builder().start().await
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "its owner is the `Api`, which may stand outside of every scope"
+    )]
     pub(super) async fn start(address: SocketAddr, counters: Counters) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let (api, accepting) = Self::on(listener, counters)?;
@@ -90,6 +94,10 @@ impl Api {
         Ok(api)
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "its owner is the `Api`, for programs without a runtime"
+    )]
     pub(super) fn spawn_thread(address: SocketAddr, counters: Counters) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -213,6 +221,10 @@ impl Shared {
 }
 
 /// Accepts connections until the sender of `stopped` is dropped; then closes all and drops `_end`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a server that does not stand on what it is there to test"
+)]
 async fn accept(
     listener: TcpListener,
     counters: Shared,

@@ -157,6 +157,10 @@ impl Shared {
     }
 
     /// `threads` counts the new one already.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the home of threads that run the blocking children of scopes"
+    )]
     fn make_thread(self: &Arc<Self>, number: usize) {
         let name = format!("{}-{number}", self.opts.name);
         let crew = self.clone();

@@ -27,6 +27,10 @@ impl<E: Fault> Scope<E> {
     ///
     /// The scope is full, was told to stop or has ended, or the system gives no thread: `work` comes back.
     #[track_caller]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the home of threads that belong to a scope"
+    )]
     pub fn spawn_thread<F, T>(&self, name: &'static str, work: F) -> Result<Task<T>, Refused<F>>
     where
         F: FnOnce(StopFlag) -> Result<T, E> + Send + 'static,

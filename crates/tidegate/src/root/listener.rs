@@ -30,6 +30,10 @@ pub(super) struct Listener {
 
 impl Listener {
     /// When this returns, signals no longer end the process by themselves.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "must hear a signal while every async thread is stuck; its owner joins it"
+    )]
     pub(super) fn start(node: Arc<Node>, on: Shutdown) -> io::Result<Listener> {
         let first = Arc::new(OnceLock::new());
         if !on.signals {

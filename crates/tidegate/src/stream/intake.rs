@@ -127,6 +127,10 @@ where
         self.spawn(self.opts.grace, work, ticket)
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a child of the scope, which counts it and waits for it"
+    )]
     pub(super) fn spawn<F, U, D>(
         &self,
         grace: Option<std::time::Duration>,

@@ -40,6 +40,10 @@ impl Pump {
         Pump::start(stop, move || Ok(Box::new(File::open(path)?)))
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "its read may never return, and a scope would wait for it: the one thread without an owner"
+    )]
     fn start(
         stop: Arc<AtomicBool>,
         open: impl FnOnce() -> io::Result<Box<dyn Read>> + Send + 'static,
