@@ -12,7 +12,10 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::{task, time::Sleep};
+use tokio::{
+    task::{self, JoinHandle},
+    time::Sleep,
+};
 
 pin_project! {
     /// Fields drop in this order: the future's destructors have run before the seat is given up, also when the runtime
@@ -55,6 +58,19 @@ impl<F> ChildFuture<F> {
             seat: Seat::new(node, name, at, grace),
         }
     }
+}
+
+/// Spawns a child that has taken its place, or a future around one.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the home of every task: its seat counts it, and its scope waits for it"
+)]
+#[inline]
+pub(crate) fn spawn_counted<F>(counted: F) -> JoinHandle<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    tokio::spawn(counted)
 }
 
 impl<F> Future for ChildFuture<F>

@@ -2,7 +2,7 @@
 
 use super::{
     Refused, RefusedBecause, Scope, Shield, Task,
-    child::ChildFuture,
+    child::{ChildFuture, spawn_counted},
     outcome::Critical,
     shield::{Overdue, shield_at},
 };
@@ -122,7 +122,7 @@ impl<E: Fault> Scope<E> {
         };
         // Asked when told, so that it can open its shield; from then on only that bounds it.
         let child = ChildFuture::new(section, self.node().clone(), name, at, Some(within));
-        Ok(Task::spawned(tokio::spawn(child), self.node().clone()))
+        Ok(Task::spawned(spawn_counted(child), self.node().clone()))
     }
 }
 
@@ -171,7 +171,8 @@ fn start(node: &Arc<Node>, runtime: &Handle) {
     let at = node.id.at();
     // Asked and never forced but by the hard instant: each clean-up has a bound of its own.
     let child = ChildFuture::new(work, node.clone(), "clean-ups", at, Some(Duration::MAX));
-    drop(runtime.spawn(child));
+    let _inside = runtime.enter();
+    drop(spawn_counted(child));
 }
 
 /// Runs a node's clean-ups, the last one first.

@@ -1,6 +1,9 @@
 //! Results as they come, while more children are spawned.
 
-use super::{Refused, Scope, Stopped, child::ChildFuture};
+use super::{
+    Refused, Scope, Stopped,
+    child::{ChildFuture, spawn_counted},
+};
 use crate::cancel::{Fault, Room, Site, ignore_poison, is_doomed};
 use pin_project_lite::pin_project;
 use std::{
@@ -189,7 +192,7 @@ impl<T: Send + 'static, E: Fault> Gather<T, E> {
         let child = ChildFuture::new(work, self.scope.node().clone(), name, at, grace);
         let ticket = Ticket::new(&self.shared);
         // The scope counts the child and waits for it; its result comes through the ticket.
-        drop(tokio::spawn(Delivering { child, ticket }));
+        drop(spawn_counted(Delivering { child, ticket }));
     }
 }
 

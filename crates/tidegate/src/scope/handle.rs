@@ -1,6 +1,9 @@
 //! The handle to a scope: spawns children, tells them to stop.
 
-use super::{Gather, Refused, Task, child::ChildFuture};
+use super::{
+    Gather, Refused, Task,
+    child::{ChildFuture, spawn_counted},
+};
 use crate::cancel::{Cancelled, Fault, Node, Reason, Room, ScopeId, Site, after};
 use std::{
     fmt,
@@ -211,7 +214,7 @@ impl<E: Fault> Scope<E> {
         T: Send + 'static,
     {
         let child = ChildFuture::new(work, self.node.clone(), name, at, grace);
-        Task::spawned(tokio::spawn(child), self.node.clone())
+        Task::spawned(spawn_counted(child), self.node.clone())
     }
 }
 

@@ -33,6 +33,10 @@ pub(crate) fn passed(
 pub(super) struct Watchdog(AbortHandle);
 
 impl Watchdog {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "holds no scope open, and ends with its owner"
+    )]
     pub(super) fn start(node: &Arc<Node>, at: Instant) -> Self {
         let node = Arc::downgrade(node);
         let task = tokio::spawn(async move {

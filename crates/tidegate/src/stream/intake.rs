@@ -7,7 +7,7 @@ use super::{
 use crate::{
     RefusedBecause, Scope, Stopped,
     cancel::{Fault, Site},
-    scope::ChildFuture,
+    scope::{ChildFuture, spawn_counted},
 };
 use pin_project_lite::pin_project;
 use std::{
@@ -127,10 +127,6 @@ where
         self.spawn(self.opts.grace, work, ticket)
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a child of the scope, which counts it and waits for it"
-    )]
     pub(super) fn spawn<F, U, D>(
         &self,
         grace: Option<std::time::Duration>,
@@ -149,7 +145,7 @@ where
         }
         let child = ChildFuture::new(work, node.clone(), self.opts.name, self.at, grace);
         // The scope counts the child and waits for it; its result comes through the ticket.
-        drop(tokio::spawn(Delivering { child, to }));
+        drop(spawn_counted(Delivering { child, to }));
         true
     }
 }
