@@ -8,7 +8,8 @@ pub trait PollHook {
     /// Called in place of a child's poll. It calls `poll` to let the child run, with `cx` or with a context of its own
     /// whose waker passes wakes on to that of `cx`; once it has said [`Progress::Ended`] no more.
     ///
-    /// Without a call the child stays pending; then the hook has to have woken `cx` itself.
+    /// Without a call the child stays pending; then the hook has to have woken `cx` itself. A panic of the hook is one of
+    /// the child, unless the child has ended.
     fn poll(
         &self,
         child: &Polled,

@@ -5,6 +5,8 @@ use super::{Outcome, RefusedBecause, Stopped, timer::passed};
 use crate::cancel::hook;
 use crate::cancel::{Ctx, Entry, Kind, Node, Payload, Pulse, Site, Told, inside};
 use pin_project_lite::pin_project;
+#[cfg(feature = "hooks")]
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::{
     future::Future,
     pin::Pin,
@@ -251,7 +253,7 @@ impl Seat {
             scope: self.node().id,
         };
         let mut polled = Ok(Poll::Pending);
-        hook.poll(&child, cx, &mut |cx| {
+        let mut poll = |cx: &mut Context<'_>| {
             if matches!(polled, Ok(Poll::Pending)) {
                 polled = inside(&mut self.ctx, || future.as_mut().poll(cx));
             }
@@ -259,8 +261,12 @@ impl Seat {
                 Ok(Poll::Pending) => hook::Progress::Pending,
                 _ => hook::Progress::Ended,
             }
-        });
-        polled
+        };
+        let hooked = catch_unwind(AssertUnwindSafe(|| hook.poll(&child, cx, &mut poll)));
+        match hooked {
+            Err(payload) if matches!(polled, Ok(Poll::Pending)) => Err(payload),
+            _ => polled,
+        }
     }
 
     fn entry(&self, cx: &Context<'_>) -> Entry {
