@@ -67,10 +67,6 @@ impl Api {
 
     /// Starts an API without faults as tasks of the current runtime.
     ///
-    /// # Cancel safety
-    ///
-    /// As [`Builder::start`].
-    ///
     /// # Errors
     ///
     /// As [`Builder::start`].
