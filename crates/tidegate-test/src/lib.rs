@@ -1,7 +1,7 @@
 //! Test tools of Tidegate.
 //!
 //! With the feature `harness`: `paused`, a test's runtime whose clock waits for nobody and in which a deadlock or a task
-//! left behind has a name.
+//! left behind has a name; `Sweep`, which stops a program at every await it has and looks at what is left.
 //!
 //! With the feature `demo-api`: `Api`, a local HTTP API that misbehaves on purpose, and reproducibly.
 
@@ -15,4 +15,7 @@ mod harness;
 #[cfg(feature = "demo-api")]
 pub use api::{Api, Builder, Down, Stats, orders};
 #[cfg(feature = "harness")]
-pub use harness::{Left, Place, Stuck, Trouble, Waiting, no_task_left, paused, try_paused};
+pub use harness::{
+    Coverage, Left, Mode, Place, Stuck, Sweep, Trouble, Violation, Violations, Waiting,
+    cancel_point, no_task_left, paused, try_paused,
+};

@@ -1,9 +1,11 @@
 //! Stacks as they were captured, and the places in the source that they mean.
 
 use std::{
+    collections::HashSet,
     env,
     ffi::c_void,
     fmt,
+    hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
 };
 
@@ -13,7 +15,7 @@ const MAX_FRAMES: usize = 128;
 const HERE: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Return addresses, the innermost first. Cheap to take; resolving costs some 100 ms at the first time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Stack(Vec<usize>);
 
 impl Stack {
@@ -46,6 +48,27 @@ impl Stack {
             });
         }
         places
+    }
+
+    fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+/// Where a task waits, for comparing; in whatever order it was polled.
+#[derive(Clone, Debug)]
+pub(super) struct Waits(HashSet<u64>);
+
+impl Waits {
+    pub(super) fn new(stacks: &[Stack]) -> Self {
+        Waits(stacks.iter().map(Stack::fingerprint).collect())
+    }
+
+    /// Not equality: a leaf that already holds the waker of this poll need not register it again.
+    pub(super) fn agrees(&self, other: &Waits) -> bool {
+        self.0.is_subset(&other.0) || other.0.is_subset(&self.0)
     }
 }
 

@@ -85,6 +85,11 @@ impl Tasks {
         (progress, stacks)
     }
 
+    /// Whether the task of this waker has not been polled before.
+    pub(super) fn is_new(&self, waker: &Waker) -> bool {
+        !self.known.borrow().contains_key(&(waker.data() as usize))
+    }
+
     pub(super) fn is_asking(&self) -> bool {
         self.asking.get()
     }

@@ -6,5 +6,9 @@
     reason = "programs that do what they should not"
 )]
 
+mod bank;
+mod child;
+mod kinds;
 mod paused;
+mod replay;
 mod support;
