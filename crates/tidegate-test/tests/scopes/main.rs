@@ -1,4 +1,4 @@
-//! The scopes of the core, stopped at every await that a program has in them.
+//! The core, stopped at every await that a program has in it.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 #![expect(
@@ -9,9 +9,13 @@
 mod cleanup;
 mod critical;
 mod grace;
+mod join;
 mod nested;
 mod permits;
+mod policy;
 mod room;
 mod shield;
 mod spawn;
+mod stream;
+mod supervise;
 mod support;
