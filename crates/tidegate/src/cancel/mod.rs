@@ -12,6 +12,8 @@ mod context;
 mod count;
 #[cfg(feature = "hooks")]
 pub mod hook;
+#[cfg(all(test, tidegate_loom))]
+mod loom;
 mod mark;
 mod node;
 mod outcome;
