@@ -20,4 +20,11 @@ pages! {
     guide_5: "guide/5-joins.md",
     guide_6: "guide/6-blocking.md",
     guide_7: "guide/7-shutdown.md",
+    unbounded_start: "pitfalls/unbounded-start.md",
+    forgotten_cancellation: "pitfalls/forgotten-cancellation.md",
+    blocking_in_async: "pitfalls/blocking-in-async.md",
+    cpu_on_io_threads: "pitfalls/cpu-on-io-threads.md",
+    late_errors: "pitfalls/late-errors.md",
+    futurelock: "pitfalls/futurelock.md",
+    buffered_streams: "pitfalls/buffered-streams.md",
 }
