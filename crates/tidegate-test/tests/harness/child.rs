@@ -98,3 +98,35 @@ fn a_child_that_puts_back_what_it_holds_passes() {
         assert_eq!(coverage.runs, coverage.points + 1);
     }
 }
+
+#[test]
+fn a_child_that_is_made_to_panic_fails_its_scope() {
+    let coverage = Sweep::new("fails").modes([Mode::Panic]).run(
+        || {
+            // Whether the child has come to its end, and whether the scope says that all went well.
+            let seen = Arc::new([AtomicI64::new(0), AtomicI64::new(0)]);
+            let mine = seen.clone();
+            let program = async move {
+                let theirs = mine.clone();
+                let ended = scope("fails", async |s: &Scope<String>| {
+                    let child = async move {
+                        tokio::task::yield_now().await;
+                        theirs[0].store(1, SeqCst);
+                        Ok(())
+                    };
+                    drop(s.spawn("child", child).await);
+                    Ok(())
+                });
+                if ended.await.is_ok() {
+                    mine[1].store(1, SeqCst);
+                }
+            };
+            (seen, program)
+        },
+        |seen| match (seen[0].load(SeqCst), seen[1].load(SeqCst)) {
+            (0, 1) => Err("the scope does not know of the panic".into()),
+            _ => Ok(()),
+        },
+    );
+    assert!(coverage.points > 2, "{coverage}");
+}
