@@ -47,7 +47,12 @@ impl Node {
             if word & LINKED != 0 || node.role == Role::Shield {
                 return None;
             }
-            node = node.parent.as_ref()?;
+            let parent = node.parent.as_ref()?;
+            // The child that opened it may have been told alone.
+            if let Some(told) = node.opener.task.and_then(|opener| parent.singled(opener)) {
+                return Some(told);
+            }
+            node = parent;
         }
     }
 
@@ -175,6 +180,10 @@ impl Node {
         };
         let below: Vec<_> = {
             let mut inner = self.lock();
+            if self.word.load(Acquire) & CANCELLED != 0 {
+                // The child has been told already, or is about to be: the first word stays.
+                return;
+            }
             let singled = &mut inner.cold.get_or_insert_default().singled;
             if singled.iter().any(|(marked, _)| *marked == id) {
                 return;
@@ -239,18 +248,17 @@ impl Node {
             let cold = above.cold.as_ref();
             match self.role {
                 Role::Shield => (key, None, None),
-                _ if parent.word.load(Acquire) & CANCELLED != 0 => {
-                    let hard = cold.and_then(|cold| cold.hard);
-                    (key, parent.told.get().copied(), hard)
-                }
-                _ => {
-                    // The child that opened it may have been told alone.
+                Role::Scope | Role::Background => {
+                    let is_told = parent.word.load(Acquire) & CANCELLED != 0;
+                    let hard = cold.filter(|_| is_told).and_then(|cold| cold.hard);
+                    // The child that opened it may have been told alone, which was then first.
                     let mut singled = cold.map(|cold| &cold.singled).into_iter().flatten();
-                    let told = self
+                    let alone = self
                         .opener
                         .task
                         .and_then(|opener| singled.find(|(marked, _)| *marked == opener));
-                    (key, told.map(|(_, told)| *told), None)
+                    let above = parent.told.get().filter(|_| is_told);
+                    (key, alone.map(|(_, told)| told).or(above).copied(), hard)
                 }
             }
         };

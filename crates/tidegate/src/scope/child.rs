@@ -294,14 +294,15 @@ impl Seat {
     /// The node has something to say: is it for this child?
     #[cold]
     fn is_told(&mut self) -> bool {
-        if self.node().is_told() || self.ctx.is_told_alone() {
+        if self.ctx.is_told_alone() {
             return true;
         }
+        // Before the node: a mark was made while that had nothing to say, so it was first.
         let alone = task::try_id().and_then(|id| self.node().singled(id));
         if let Some(told) = alone {
             self.ctx.tell_alone(told);
         }
-        alone.is_some()
+        alone.is_some() || self.node().is_told()
     }
 
     fn told(&self) -> Told {
