@@ -52,6 +52,7 @@ fn step(inner: impl Strategy<Value = Block> + Clone + 'static) -> impl Strategy<
         4 => (knobs(), option::weighted(0.25, ticks()), body, ticks()).prop_map(
             |(knobs, drop_after, body, pause)| Step::Open { knobs, drop_after, body, pause }
         ),
+        2 => (0..4_usize, ticks()).prop_map(|(task, pause)| Step::Stop { task, why: "", pause }),
         2 => (0..4_usize, ticks()).prop_map(|(task, pause)| Step::AwaitTask { task, pause }),
     ]
 }

@@ -177,6 +177,13 @@ impl Actor {
                 sleep(pause.into()).await;
                 self.note(What::Slept);
             }
+            Step::Stop { task, why, pause } => {
+                if let Some(task) = &tasks[*task] {
+                    task.cancel(Reason::User(why));
+                }
+                sleep(pause.into()).await;
+                self.note(What::Slept);
+            }
             Step::AwaitTask { task, pause } => {
                 let Some(task) = tasks[*task].take() else {
                     return;

@@ -16,8 +16,10 @@ use std::sync::Arc;
 /// Runs the program in the model.
 pub(crate) fn run(program: &Program) -> Account {
     let mut model = Model::default();
-    let top = model.open(None, program.top.name, &plain(), false);
+    let top = model.open(None, program.top.name, &plain(), None, false);
     let actor = Actor {
+        scope: top,
+        alone: None,
         frames: vec![Frame::new(&program.top, top, None, Vec::new())],
         result: None,
         is_child: false,
@@ -65,6 +67,8 @@ struct Model {
 struct Scope {
     name: &'static str,
     parent: Option<usize>,
+    /// The child that has opened it.
+    opener: Option<usize>,
     /// Holds the background children of its parent.
     hidden: bool,
     grace: Option<u64>,
@@ -93,6 +97,10 @@ enum Stage {
 
 /// A task: a child, or what runs the whole program.
 struct Actor {
+    /// That counts it.
+    scope: usize,
+    /// What only it was told.
+    alone: Option<(Why, u64)>,
     /// Bodies of scopes run inline, so a task is a stack.
     frames: Vec<Frame>,
     result: Option<Result<(), Stopped>>,
@@ -156,13 +164,15 @@ impl Model {
         for scope in 0..self.scopes.len() {
             instants.extend(self.own_deadline(scope));
         }
-        for frame in self.actors.iter().flat_map(|actor| &actor.frames) {
-            match frame.wait {
-                Wait::Until(at) => instants.push(at),
-                Wait::Scope { give_up, .. } => instants.extend(give_up),
-                Wait::No | Wait::Told { .. } | Wait::Task { .. } => {}
+        for actor in 0..self.actors.len() {
+            for (depth, frame) in self.actors[actor].frames.iter().enumerate() {
+                match frame.wait {
+                    Wait::Until(at) => instants.push(at),
+                    Wait::Scope { give_up, .. } => instants.extend(give_up),
+                    Wait::No | Wait::Told { .. } | Wait::Task { .. } => {}
+                }
+                instants.extend(self.forced_at(actor, depth));
             }
-            instants.extend(self.forced_at(frame));
         }
         instants.into_iter().filter(|at| *at > self.now).min()
     }
@@ -190,17 +200,24 @@ impl Model {
         }
     }
 
-    fn forced_at(&self, frame: &Frame) -> Option<u64> {
-        let (scope, grace) = (&self.scopes[frame.scope], frame.grace?);
-        let (_, told_at) = scope.told?;
-        let own = told_at + grace;
-        Some(scope.hard.map_or(own, |hard| hard.min(own)))
+    /// What the code of a frame was told, and when.
+    fn told(&self, actor: usize, depth: usize) -> Option<(Why, u64)> {
+        let alone = self.actors[actor].alone.filter(|_| depth == 0);
+        alone.or(self.scopes[self.actors[actor].frames[depth].scope].told)
+    }
+
+    fn forced_at(&self, actor: usize, depth: usize) -> Option<u64> {
+        let frame = &self.actors[actor].frames[depth];
+        let (_, told_at) = self.told(actor, depth)?;
+        let own = told_at + frame.grace?;
+        let hard = self.scopes[frame.scope].hard;
+        Some(hard.map_or(own, |hard| hard.min(own)))
     }
 
     /// Whether it is dropped at its current await.
-    fn is_over(&self, frame: &Frame) -> bool {
-        self.scopes[frame.scope].told.is_some()
-            && self.forced_at(frame).is_none_or(|at| at <= self.now)
+    fn is_over(&self, actor: usize, depth: usize) -> bool {
+        self.told(actor, depth).is_some()
+            && self.forced_at(actor, depth).is_none_or(|at| at <= self.now)
     }
 
     fn until_quiet(&mut self) {
@@ -224,6 +241,7 @@ impl Model {
         parent: Option<usize>,
         name: &'static str,
         knobs: &Knobs,
+        opener: Option<usize>,
         hidden: bool,
     ) -> usize {
         let id = self.scopes.len();
@@ -237,6 +255,7 @@ impl Model {
         self.scopes.push(Scope {
             name,
             parent,
+            opener,
             hidden,
             grace: match knobs.grace {
                 Grace::Default => None,
@@ -253,8 +272,9 @@ impl Model {
             failures: Vec::new(),
             stage: Stage::Body,
         });
+        let alone = opener.and_then(|opener| self.actors[opener].alone);
         if let Some(parent) = parent
-            && let Some((why, at)) = self.scopes[parent].told
+            && let Some((why, at)) = alone.or(self.scopes[parent].told)
         {
             self.tell(id, why, at, self.scopes[parent].hard);
         }
@@ -288,6 +308,20 @@ impl Model {
         let hard = this.hard;
         for below in self.below(scope) {
             self.tell(below, why, at, hard);
+        }
+    }
+
+    fn tell_alone(&mut self, actor: usize, why: Why) {
+        let this = &mut self.actors[actor];
+        let told = this.alone.is_some() || self.scopes[this.scope].told.is_some();
+        if this.result.is_some() || told {
+            return;
+        }
+        this.alone = Some((why, self.now));
+        let opened =
+            (0..self.scopes.len()).filter(|scope| self.scopes[*scope].opener == Some(actor));
+        for scope in opened.collect::<Vec<_>>() {
+            self.tell(scope, why, self.now, None);
         }
     }
 
@@ -386,9 +420,8 @@ impl Model {
     fn poll(&mut self, actor: usize) -> bool {
         // From the outside in: what is over is dropped with all that is inside.
         for depth in 0..self.actors[actor].frames.len() {
-            let told = self.scopes[self.actors[actor].frames[depth].scope].told;
-            self.actors[actor].frames[depth].stays = told.is_some();
-            if self.is_over(&self.actors[actor].frames[depth]) {
+            self.actors[actor].frames[depth].stays = self.told(actor, depth).is_some();
+            if self.is_over(actor, depth) {
                 self.drop_frame(actor, depth);
                 self.settle(actor);
                 return true;
@@ -419,11 +452,10 @@ impl Model {
     fn settle(&mut self, actor: usize) {
         loop {
             while self.advance(actor) {}
-            let frames = &self.actors[actor].frames;
-            match frames
-                .iter()
-                .rposition(|frame| !frame.stays && self.is_over(frame))
-            {
+            let over = (0..self.actors[actor].frames.len()).rev().find(|depth| {
+                !self.actors[actor].frames[*depth].stays && self.is_over(actor, *depth)
+            });
+            match over {
                 Some(depth) => self.drop_frame(actor, depth),
                 None => return,
             }
@@ -432,8 +464,7 @@ impl Model {
 
     /// Code that is to be dropped at this very await does not hear that what it awaits was stopped.
     fn is_doomed(&self, actor: usize, depth: usize) -> bool {
-        let frame = &self.actors[actor].frames[depth];
-        frame.grace.is_none() && self.scopes[frame.scope].told.is_some()
+        self.actors[actor].frames[depth].grace.is_none() && self.told(actor, depth).is_some()
     }
 
     /// Lets the innermost frame run to its next await. `false`: it still waits.
@@ -445,8 +476,7 @@ impl Model {
             Wait::No => {}
             Wait::Until(at) if at <= self.now => self.note(actor, depth, What::Slept),
             Wait::Told { pause } => {
-                let scope = self.actors[actor].frames[depth].scope;
-                let Some((why, _)) = self.scopes[scope].told else {
+                let Some((why, _)) = self.told(actor, depth) else {
                     return false;
                 };
                 self.note(actor, depth, What::Told(why));
@@ -523,7 +553,8 @@ impl Model {
             } => {
                 let frame = &self.actors[actor].frames[depth];
                 let (parent, mut around) = (frame.scope, frame.around.clone());
-                let scope = self.open(Some(parent), body.name, knobs, false);
+                let opener = (depth == 0).then_some(actor);
+                let scope = self.open(Some(parent), body.name, knobs, opener, false);
                 around.push(scope);
                 let grace = match knobs.grace {
                     Grace::Some(grace) => Some(grace.0),
@@ -540,6 +571,12 @@ impl Model {
                 return Some(wait);
             }
             Step::AwaitTold { pause } => return Some(Wait::Told { pause: pause.0 }),
+            Step::Stop { task, why, pause } => {
+                if let Some(task) = self.actors[actor].frames[depth].tasks[*task] {
+                    self.tell_alone(task, Why::User(why));
+                }
+                return Some(Wait::Until(self.now + pause.0));
+            }
             Step::AwaitTask { task, pause } => {
                 let task = self.actors[actor].frames[depth].tasks[*task].take();
                 return task.map(|actor| Wait::Task {
@@ -578,6 +615,8 @@ impl Model {
                     Kind::Plain | Kind::Background => None,
                 };
                 self.actors.push(Actor {
+                    scope,
+                    alone: None,
                     frames: vec![Frame::new(work, scope, grace, around)],
                     result: None,
                     is_child: true,
@@ -596,7 +635,7 @@ impl Model {
             return background;
         }
         let name = self.scopes[scope].name;
-        let background = self.open(Some(scope), name, &plain(), true);
+        let background = self.open(Some(scope), name, &plain(), None, true);
         self.scopes[scope].background = Some(background);
         background
     }
@@ -640,12 +679,12 @@ impl Model {
             self.tell_dropped(scope);
         }
         self.drop_above(actor, depth);
+        let (why, _) = self.told(actor, depth).expect("it is over");
         let Some(frame) = self.actors[actor].frames.pop() else {
             return;
         };
         let started = frame.started;
         self.push(frame.block.name, What::Dropped { started }, None);
-        let (why, _) = self.scopes[frame.scope].told.expect("it is over");
         let stopped = match started {
             true => Stopped::Cancelled(why),
             false => Stopped::NotStarted(Because::Told(why)),
@@ -680,16 +719,17 @@ impl Model {
 /// What is seen.
 impl Model {
     fn note(&mut self, actor: usize, depth: usize, what: What) {
-        let frame = &self.actors[actor].frames[depth];
-        let scope = &self.scopes[frame.scope];
-        let grace_left = scope.told.map(|_| {
-            let forced = self.forced_at(frame).unwrap_or(self.now);
+        let told = self.told(actor, depth);
+        let grace_left = told.map(|_| {
+            let forced = self.forced_at(actor, depth).unwrap_or(self.now);
             forced.saturating_sub(self.now)
         });
+        let frame = &self.actors[actor].frames[depth];
+        let deadline = self.scopes[frame.scope].deadline;
         let ambient = Ambient {
-            reason: scope.told.map(|(why, _)| why),
+            reason: told.map(|(why, _)| why),
             grace_left,
-            remaining: scope.deadline.map(|(at, _)| at.saturating_sub(self.now)),
+            remaining: deadline.map(|(at, _)| at.saturating_sub(self.now)),
         };
         let name = frame.block.name;
         self.push(name, what, Some(ambient));

@@ -47,6 +47,12 @@ pub(crate) enum Step {
     AwaitTold {
         pause: Ticks,
     },
+    /// Tells one of the block's earlier spawns alone.
+    Stop {
+        task: usize,
+        why: &'static str,
+        pause: Ticks,
+    },
     /// The number of one of the block's earlier spawns that are no background.
     AwaitTask {
         task: usize,
@@ -300,6 +306,17 @@ impl Shaping {
                 steps.push(Step::AwaitTold { pause });
                 (place.woken, place.fresh) = (true, false);
             }
+            // What it ends may be what keeps a background child from being told: none may have just been spawned.
+            Step::Stop { task, pause, .. } if *tasks > 0 && self.has(1) && !place.fresh => {
+                if !place.woken {
+                    self.wake(steps, place, kept);
+                }
+                steps.push(Step::Stop {
+                    task: task % *tasks,
+                    why: self.name(),
+                    pause: self.span(*pause),
+                });
+            }
             // A background child may be told by the very end that it awaits.
             Step::AwaitTask { task, pause }
                 if *tasks > 0 && self.has(1) && !place.in_background =>
@@ -390,6 +407,9 @@ fn show_block(
                 writeln!(f, ", pause {pause}")?;
             }
             Step::AwaitTold { pause } => writeln!(f, "await being told, pause {pause}")?,
+            Step::Stop { task, why, pause } => {
+                writeln!(f, "cancel task #{task} because {why}, pause {pause}")?;
+            }
             Step::AwaitTask { task, pause } => writeln!(f, "await task #{task}, pause {pause}")?,
         }
     }
