@@ -67,6 +67,10 @@ impl Api {
 
     /// Starts an API without faults as tasks of the current runtime.
     ///
+    /// # Cancel safety
+    ///
+    /// As [`Builder::start`].
+    ///
     /// # Errors
     ///
     /// As [`Builder::start`].
