@@ -88,7 +88,10 @@ fn a_child_runs_in_the_span_of_whoever_spawned_it() {
                 info!("after");
                 Ok(())
             };
-            let task = span.in_scope(|| s.try_spawn("child", work))?;
+            let task = {
+                let _inside = span.enter();
+                s.try_spawn("child", work)?
+            };
             task.await?;
             info!("body");
             Ok(())
