@@ -114,11 +114,18 @@ impl<E: Fault> Scope<E> {
             return Err(Refused::new(self.node().no_room(why).into(), work));
         }
         let section = shield_at(within, at, work);
+        let node = self.node().clone();
         let section = async move {
-            Critical {
-                result: section.await,
+            // Made at the first poll: what never began has nothing half done.
+            let cut = CutShort {
+                node: Some(node),
+                name,
+                at,
                 within,
-            }
+            };
+            let result = section.await;
+            cut.disarm();
+            Critical { result, within }
         };
         // Asked when told, so that it can open its shield; from then on only that bounds it.
         let child = ChildFuture::new(section, self.node().clone(), name, at, Some(within));
@@ -160,6 +167,30 @@ where
             error
         })
     })
+}
+
+/// Reports a critical section that is dropped half-way.
+struct CutShort {
+    node: Option<Arc<Node>>,
+    name: &'static str,
+    at: Site,
+    within: Duration,
+}
+
+impl CutShort {
+    fn disarm(mut self) {
+        self.node = None;
+    }
+}
+
+impl Drop for CutShort {
+    fn drop(&mut self) {
+        let within = self.within;
+        // A panic is a failure of its own.
+        if let Some(node) = self.node.take().filter(|_| !std::thread::panicking()) {
+            node.cleanup_failed(self.name, self.at, What::CutShort { within });
+        }
+    }
 }
 
 /// The caller has taken a place for the task.

@@ -1,6 +1,7 @@
 //! Clean-ups that the scope runs at its end, and sections that survive their caller.
 
 use crate::support::{Drops, Fail, Log, MS, SEC, fail, failures, forever, here, site};
+use std::time::Duration;
 use tidegate::{
     Leave, Opts, Reason, RefusedBecause, Scope, ScopeError, Stopped, What, is_cancelled, scope,
 };
@@ -283,4 +284,57 @@ async fn an_ended_scope_hands_a_critical_section_back() {
     outer.await.unwrap();
     let refused = late.unwrap().critical("late", SEC, async { Ok(7) });
     assert!(matches!(refused.unwrap_err().into_work().await, Ok(7)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_critical_child_told_before_its_first_poll_runs_all_the_same() {
+    let log = Log::default();
+    let seen = log.clone();
+    scope("s", async |s: &Scope<Fail>| {
+        let section = s.critical("commit", 5 * SEC, async move {
+            sleep(SEC).await;
+            seen.note("committed");
+            Ok(())
+        })?;
+        s.cancel(STOP, 60 * SEC);
+        drop(section);
+        Ok(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(log.take(), ["committed"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_critical_child_of_a_dropped_scope_is_waited_for_by_the_parent() {
+    let log = Log::default();
+    let (start, seen) = (Instant::now(), log.clone());
+    scope("outer", async |_: &Scope<Fail>| {
+        let inner = scope("inner", async |s: &Scope<Fail>| {
+            Ok(s.critical("commit", 5 * SEC, async move {
+                sleep(3 * SEC).await;
+                seen.note("committed");
+                Ok(())
+            })?
+            .await?)
+        });
+        assert!(timeout(SEC, inner).await.is_err());
+        Ok(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(log.take(), ["committed"]);
+    assert_eq!(start.elapsed(), 3 * SEC);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_zero_grace_leaves_no_time_for_critical_work_and_says_so() {
+    let ended = scope("s", async |s: &Scope<Fail>| {
+        drop(s.critical("commit", 5 * SEC, forever::<()>())?);
+        sleep(MS).await;
+        s.cancel(STOP, Duration::ZERO);
+        Ok(())
+    });
+    // It had begun, so its end is one of the scope's failures.
+    assert_eq!(failures(ended.await.unwrap_err()), ["commit: cut after 5s"]);
 }

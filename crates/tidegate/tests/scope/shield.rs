@@ -341,3 +341,54 @@ async fn an_ended_child_and_a_second_word_change_nothing() {
     .await
     .unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_shielded_child_of_a_dropped_scope_is_waited_for_by_the_parent() {
+    let log = Log::default();
+    let (start, seen) = (Instant::now(), log.clone());
+    scope("outer", async |_: &Scope<Fail>| {
+        let inner = scope("inner", async |s: &Scope<Fail>| {
+            let child = s.spawn("child", async move {
+                shield(10 * SEC, async {
+                    sleep(3 * SEC).await;
+                    seen.note("saved");
+                })
+                .await?;
+                forever::<()>().await
+            });
+            drop(child.await);
+            forever::<()>().await
+        });
+        assert!(timeout(SEC, inner).await.is_err());
+        Ok(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(log.take(), ["saved"]);
+    assert_eq!(start.elapsed(), 3 * SEC);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_arm_in_a_shield_keeps_the_other_arms_of_its_task() {
+    let log = Log::default();
+    let seen = log.clone();
+    scope("s", async |s: &Scope<Fail>| {
+        let child = s.spawn("child", async move {
+            let shielded = shield(10 * SEC, sleep(3 * SEC));
+            let beside = async {
+                sleep(2 * SEC).await;
+                seen.note(format!("beside {}", is_cancelled()));
+            };
+            let (shielded, ()) = tokio::join!(shielded, beside);
+            shielded?;
+            forever::<()>().await
+        });
+        drop(child.await);
+        sleep(SEC).await;
+        s.cancel(STOP, 60 * SEC);
+        Ok(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(log.take(), ["beside true"]);
+}
