@@ -15,7 +15,7 @@ use tidegate::{Scope, is_cancelled, scope};
 /// |---|---|
 /// | `/` | at once |
 /// | `/slow?ms=N` | after `N` milliseconds, 1,000 unless it says otherwise |
-/// | `/export?ms=N` | the same in a blocking call that looks at no flag: what a library is like that cannot be stopped |
+/// | `/export?ms=N` | the same from a thread that looks at no flag: what a library is like that cannot be stopped |
 /// | `/open` | how many other requests are under way |
 pub(crate) async fn answer(
     request: Request<Incoming>,
@@ -56,7 +56,7 @@ pub(crate) async fn answer(
 async fn export(takes: Duration) -> Result<(), tidegate::ScopeError<io::Error>> {
     scope("export", async |s: &Scope<io::Error>| {
         let write = s
-            .spawn_blocking("write", move |_stop| {
+            .spawn_thread("write", move |_stop| {
                 thread::sleep(takes);
                 Ok(())
             })
