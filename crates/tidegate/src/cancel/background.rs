@@ -15,20 +15,7 @@ const fn maybe_background_only(word: u64) -> bool {
 impl Node {
     /// The hidden node for background children, made when first needed.
     pub(crate) fn background(self: &Arc<Self>) -> Arc<Node> {
-        let ScopeId { name, at, .. } = self.id;
-        let opts = NodeOpts {
-            name,
-            at,
-            deadline: None,
-            grace: None,
-            limit: MAX_CHILDREN,
-        };
-        let new = Node::new(
-            Some(self.clone()),
-            Opener::default(),
-            Role::Background,
-            opts,
-        );
+        let new = self.hidden_below(self.clone());
         let node = self
             .lock()
             .cold
@@ -47,6 +34,10 @@ impl Node {
     /// A hidden node among the background, for children that are told together: what fails in it is a failure of this
     /// scope, and nothing in it keeps the scope open. Whoever has asked for it leaves it by `orphan`.
     pub(crate) fn group(self: &Arc<Self>) -> Arc<Node> {
+        self.hidden_below(self.background())
+    }
+
+    fn hidden_below(&self, parent: Arc<Node>) -> Arc<Node> {
         let ScopeId { name, at, .. } = self.id;
         let opts = NodeOpts {
             name,
@@ -55,8 +46,7 @@ impl Node {
             grace: None,
             limit: MAX_CHILDREN,
         };
-        let background = Some(self.background());
-        Node::new(background, Opener::default(), Role::Background, opts)
+        Node::new(Some(parent), Opener::default(), Role::Background, opts)
     }
 
     /// Tells the background children if nothing else is left. `true`: they run, and had not been told.
