@@ -229,6 +229,34 @@ async fn what_runs_can_be_listed_with_its_state() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_forgotten_scope_strands_nobody_past_the_shutdown() {
+    let root = Root::attach(quiet()).unwrap();
+    let drops = Drops::default();
+    let guards = [drops.guard(), drops.guard()];
+    let mut forgotten = Box::pin(root.scope("forgotten", async |s: &Scope<Fail>| {
+        let [child, grandchild] = guards;
+        drop(s.try_spawn("child", async move {
+            let _guard = child;
+            let inner = scope("inner", async |s: &Scope<Fail>| {
+                drop(s.try_spawn_with_grace("grandchild", SEC, async move {
+                    let _guard = grandchild;
+                    cancelled().await;
+                    Ok(())
+                })?);
+                forever::<()>().await
+            });
+            Ok(inner.await?)
+        })?);
+        forever::<()>().await
+    }));
+    assert!(tokio::time::timeout(MS, &mut forgotten).await.is_err());
+    std::mem::forget(forgotten);
+    let report = root.shutdown(Reason::User("over")).await;
+    assert!(report.survivors.is_empty(), "{:?}", report.survivors);
+    assert_eq!(drops.count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_nursery_takes_children_until_its_root_is_shut_down() {
     let root = Root::attach(quiet().grace(10 * SEC)).unwrap();
     let (log, jobs) = (Log::default(), root.nursery::<Fail>("jobs"));
