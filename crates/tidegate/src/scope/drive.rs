@@ -160,7 +160,8 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let (value, owner) = ready!(self.poll_end(cx));
         match owner.report(value) {
-            // As in `Task::poll`: code that is to be dropped at this await does not hear the news.
+            // As in `Task::poll`: code that is to be dropped at this await does not hear the news. Nothing is in this
+            // report that the next one would not say as well.
             Err(ScopeError::Cancelled(_)) if is_doomed() => Poll::Pending,
             result => Poll::Ready(result),
         }
@@ -172,7 +173,7 @@ where
     B: Future<Output = Result<T, E>>,
     E: Fault,
 {
-    /// Runs the body, then waits for the last child. Gives the body's value, once; the owner has what failed.
+    /// Runs the body, then waits for the last child. Gives the body's value, at the first time; the owner has what failed.
     pub(crate) fn poll_end(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -180,7 +181,7 @@ where
         let mut this = self.project();
         let owner = this.owner;
         if owner.done {
-            return Poll::Pending;
+            return Poll::Ready((None, owner));
         }
         while let Some(body) = this.body.as_mut().as_pin_mut() {
             if !owner.node().look() || !owner.node().is_told() || owner.may_stay(cx) {

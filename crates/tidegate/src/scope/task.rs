@@ -24,8 +24,8 @@ enum State<T> {
     Spawned(JoinHandle<Result<T, Stopped>>, Arc<Node>),
     Thread(oneshot::Receiver<Result<T, Stopped>>),
     NotStarted(RefusedBecause),
-    /// Has ended while the code that waits is being stopped; see `Task::poll`.
-    Silent,
+    /// Has ended while code that waited was being stopped, and not been told of; see `Task::poll`.
+    Silent(Stopped),
 }
 
 impl<T> Task<T> {
@@ -63,7 +63,7 @@ impl<T> Task<T> {
         match &self.0 {
             State::Spawned(handle, _) => handle.is_finished(),
             State::Thread(receiver) => !receiver.is_empty() || receiver.is_terminated(),
-            State::NotStarted(_) | State::Silent => true,
+            State::NotStarted(_) | State::Silent(_) => true,
         }
     }
 }
@@ -81,15 +81,18 @@ impl<T> Future for Task<T> {
                 ready!(Pin::new(receiver).poll(cx)).unwrap_or(Err(Stopped::RuntimeGone))
             }
             State::NotStarted(because) => Err(Stopped::NotStarted(*because)),
-            State::Silent => return Poll::Pending,
+            State::Silent(stopped) => Err(*stopped),
         };
-        if result.is_err() && is_doomed() {
-            // The waiting code is to be dropped at this very await, as its scope is stopping. Did it hear the news, it
-            // could turn it into an error of its own first, and whether it did would depend on a race.
-            this.0 = State::Silent;
-            return Poll::Pending;
+        match result {
+            Err(stopped) if is_doomed() => {
+                // The waiting code is to be dropped at this very await, as its scope is stopping. Did it hear the news,
+                // it could turn it into an error of its own first, and whether it did would depend on a race. Code
+                // further out, that only lent the task, hears it.
+                this.0 = State::Silent(stopped);
+                Poll::Pending
+            }
+            result => Poll::Ready(result),
         }
-        Poll::Ready(result)
     }
 }
 

@@ -1,9 +1,12 @@
 //! Who is told, why, and how long they may take.
 
 use crate::support::*;
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 use tidegate::{Leave, Opts, Reason, RefusedBecause, Scope, ScopeError, Stopped, cancelled, scope};
-use tokio::time::Instant;
+use tokio::{
+    task::yield_now,
+    time::{Instant, timeout},
+};
 
 const ENOUGH: Reason = Reason::User("enough");
 
@@ -236,4 +239,35 @@ async fn outside_a_scope_nothing_is_ever_told() {
         ),
         (None, None, None)
     );
+}
+
+/// The code of a scope that is stopping does not hear of what it awaits; the code around it does.
+#[tokio::test(start_paused = true)]
+async fn what_stopped_code_has_awaited_may_be_awaited_again() {
+    let ended = scope("s", async |s: &Scope<Fail>| {
+        let mut task = s.try_spawn("task", forever::<()>())?;
+        yield_now().await;
+        task.cancel(Reason::User("alone"));
+        let mut other = pin!(scope("other", async |o: &Scope<Fail>| {
+            o.cancel(Reason::User("other"), Duration::ZERO);
+            forever::<()>().await
+        }));
+        for polled in [true, false] {
+            let inner = scope("inner", async |i: &Scope<Fail>| {
+                while !task.is_finished() {
+                    yield_now().await;
+                }
+                i.cancel(ENOUGH, Duration::ZERO);
+                match polled {
+                    true => drop((&mut task).await),
+                    false => drop(other.as_mut().await),
+                }
+                Ok(())
+            });
+            assert!(matches!(inner.await, Err(ScopeError::Cancelled(ENOUGH))));
+        }
+        assert_eq!(cancelled_by(task.await), Reason::User("alone"));
+        Ok(matches!(other.await, Err(ScopeError::Cancelled(_))))
+    });
+    assert!(timeout(SEC, ended).await.unwrap().unwrap());
 }

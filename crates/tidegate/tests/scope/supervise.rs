@@ -2,9 +2,10 @@
 
 use crate::support::*;
 use tidegate::{
-    ChildError, Opts, Reason, RefusedBecause, ScopeError, Stopped, Supervised, Supervisor,
-    cancelled, supervise,
+    ChildError, Opts, Reason, RefusedBecause, Scope, ScopeError, Stopped, Supervised, Supervisor,
+    cancelled, scope, supervise,
 };
+use tokio::time::timeout;
 
 fn kept<T>(done: &Supervised<T, Fail>) -> Vec<String> {
     done.failures.iter().map(show).collect()
@@ -235,6 +236,28 @@ async fn a_stopped_body_hears_nothing_and_its_child_s_failure_is_kept() {
         (failures(error), log.take()),
         (vec!["child: x".to_owned()], vec![])
     );
+}
+
+/// What is awaited in a scope that is stopping keeps its news for whoever awaits it next.
+#[tokio::test(start_paused = true)]
+async fn a_handle_awaited_by_stopped_code_may_be_awaited_again() {
+    let done = supervise("s", async |s: &Supervisor<Fail>| {
+        let mut child = s.spawn("bad", async { fail::<()>("bad") }).await;
+        let inner = scope("inner", async |i: &Scope<Fail>| {
+            while !child.is_finished() {
+                tokio::task::yield_now().await;
+            }
+            i.cancel(Reason::User("enough"), std::time::Duration::ZERO);
+            drop((&mut child).await);
+            Ok(())
+        });
+        assert!(matches!(inner.await, Err(ScopeError::Cancelled(_))));
+        match child.await {
+            Err(ChildError::Error(Fail(text))) => Ok(text),
+            other => panic!("{other:?}"),
+        }
+    });
+    assert_eq!(timeout(SEC, done).await.unwrap().unwrap().value, "bad");
 }
 
 #[tokio::test(start_paused = true)]

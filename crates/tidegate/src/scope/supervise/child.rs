@@ -29,8 +29,8 @@ pub struct Child<T, E: Fault> {
     task: Task<()>,
     slot: Slot<T, E>,
     node: Arc<Node>,
-    /// Has failed while the code that waits is being stopped; see `poll`.
-    silent: bool,
+    /// Has ended while code that waited was being stopped, and not been told of; see `poll`.
+    silent: Option<Result<(), Stopped>>,
 }
 
 impl<T, E: Fault> Child<T, E> {
@@ -39,7 +39,7 @@ impl<T, E: Fault> Child<T, E> {
             task,
             slot,
             node,
-            silent: false,
+            silent: None,
         }
     }
 
@@ -63,13 +63,13 @@ impl<T, E: Fault> Future for Child<T, E> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        if this.silent {
-            return Poll::Pending;
-        }
-        let stopped = ready!(Pin::new(&mut this.task).poll(cx));
+        let stopped = match this.silent.take() {
+            Some(stopped) => stopped,
+            None => ready!(Pin::new(&mut this.task).poll(cx)),
+        };
         // As in `Task::poll`: code that is to be dropped at this await does not hear the news. The scope keeps it.
         if is_doomed() && this.slot.has_failed() {
-            this.silent = true;
+            this.silent = Some(stopped);
             return Poll::Pending;
         }
         Poll::Ready(match (this.slot.take(), stopped) {
