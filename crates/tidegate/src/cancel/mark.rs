@@ -145,7 +145,7 @@ impl Node {
             self.word.fetch_or(CANCELLED, AcqRel);
             self.look.fetch_or(TOLD, AcqRel);
             let hard = inner.cold.as_ref().and_then(|cold| cold.hard);
-            let open = inner.nested.iter().filter(|node| node.role != Role::Shield);
+            let open = inner.nested.iter().filter(|node| !node.is_masked());
             below.extend(open.map(|node| (node.clone(), hard)));
             wake.extend(inner.owner.take());
             if let Some(cold) = &mut inner.cold {
@@ -170,6 +170,21 @@ impl Node {
             });
         // What stood in a shield has heard nothing of the end that its parent is given.
         self.tell(told, above.and_then(|above| above.hard()));
+    }
+
+    /// Whether what the parent is told stops here: an open shield.
+    fn is_masked(&self) -> bool {
+        self.role == Role::Shield && !self.is_told()
+    }
+
+    /// For a shield that is over: whatever it has left behind ends with the parent again.
+    pub(crate) fn unmask(self: &Arc<Self>) {
+        if !self.is_idle() {
+            self.cancel_dropped();
+            // Once more, as the parent may have been told before this node was seen to be open.
+            self.cancel_dropped();
+        }
+        self.orphan();
     }
 
     /// Tells one child alone, and the scopes that it has opened. It has its own grace, and at most the node's.

@@ -147,6 +147,12 @@ impl Open {
     }
 }
 
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.node().unmask();
+    }
+}
+
 impl<F: Future> Future for Shield<F> {
     type Output = Result<F::Output, Overdue>;
 

@@ -25,6 +25,7 @@ async fn busy_scope(root: &Arc<Node>, end: impl AsyncFnOnce(&Scope<Error>)) {
                     .await,
             );
             tokio::task::yield_now().await;
+            shielded().await;
             end(s).await;
             Ok(())
         },
@@ -33,6 +34,22 @@ async fn busy_scope(root: &Arc<Node>, end: impl AsyncFnOnce(&Scope<Error>)) {
     drop(timeout(5 * SEC, scope).await);
     // What a dropped scope leaves behind has a second.
     tokio::time::sleep(2 * SEC).await;
+}
+
+/// Scopes in shields, one of which leaves a child behind.
+async fn shielded() {
+    let scope = || {
+        super::scope("in a shield", async |s: &Scope<Error>| {
+            s.spawn_with_grace("child", SEC, ok(9)).await.await.ok();
+            Ok(())
+        })
+    };
+    let dropped = super::shield(9 * SEC, timeout(SEC / 8, scope()));
+    assert!(dropped.await.is_ok_and(|in_time| in_time.is_err()));
+    assert!(super::shield(SEC / 8, scope()).await.is_err());
+    super::shield(SEC, timeout(SEC / 8, crate::cancelled()))
+        .await
+        .ok();
 }
 
 /// Each once to its end, and once dropped half-way.

@@ -239,6 +239,28 @@ async fn children_left_in_a_cut_shield_get_no_more_time_than_it() {
     assert_eq!(drops.secs(), 3);
 }
 
+/// A shield holds while it is open; what it leaves behind belongs to its scope again.
+#[tokio::test(start_paused = true)]
+async fn children_left_behind_a_shield_have_what_their_scope_has() {
+    let start = Instant::now();
+    let ended = scope("s", async |s: &Scope<Fail>| {
+        let work = scope("inner", async |i: &Scope<Fail>| {
+            drop(i.spawn_with_grace("slow", 60 * SEC, forever::<()>()).await);
+            forever::<()>().await
+        });
+        assert!(shield(9 * SEC, timeout(SEC, work)).await.unwrap().is_err());
+        let nearer = s.clone();
+        tokio::spawn(async move {
+            sleep(SEC).await;
+            nearer.cancel(STOP, SEC);
+        });
+        s.cancel(STOP, 30 * SEC);
+        forever::<()>().await
+    });
+    assert!(matches!(ended.await, Err(ScopeError::Cancelled(STOP))));
+    assert_eq!(start.elapsed().as_secs(), 3);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_child_told_alone_ends_alone() {
     let (start, drops) = (Instant::now(), Drops::default());
