@@ -76,7 +76,8 @@ impl Node {
             .as_mut()
             .and_then(|cold| cold.background.take());
         if let Some(node) = node {
-            node.unlink();
+            // It has no owner any more, takes nothing in, and lets go of a hidden node of its own.
+            node.orphan();
         }
     }
 }

@@ -25,7 +25,7 @@ async fn busy_scope(root: &Arc<Node>, end: impl AsyncFnOnce(&Scope<Error>)) {
                     .await,
             );
             tokio::task::yield_now().await;
-            shielded().await;
+            shielded(s).await;
             end(s).await;
             Ok(())
         },
@@ -36,8 +36,8 @@ async fn busy_scope(root: &Arc<Node>, end: impl AsyncFnOnce(&Scope<Error>)) {
     tokio::time::sleep(2 * SEC).await;
 }
 
-/// Scopes in shields, one of which leaves a child behind.
-async fn shielded() {
+/// Scopes in shields, one of which leaves a child behind, and background children of a background child.
+async fn shielded(s: &Scope<Error>) {
     let scope = || {
         super::scope("in a shield", async |s: &Scope<Error>| {
             s.spawn_with_grace("child", SEC, ok(9)).await.await.ok();
@@ -50,6 +50,8 @@ async fn shielded() {
     super::shield(SEC, timeout(SEC / 8, crate::cancelled()))
         .await
         .ok();
+    let hidden: Scope<Error> = Scope::of(s.node().background());
+    drop(hidden.spawn_background("deep", pending()));
 }
 
 /// Each once to its end, and once dropped half-way.
@@ -112,6 +114,16 @@ async fn no_way_out_leaves_a_node_behind() {
     })
     .await;
     busy_scope(&root, async |_| supervise_and_join().await).await;
+    // Dropped, and its handle used afterwards.
+    let mut dropped = None;
+    busy_scope(&root, async |s| {
+        dropped = Some(s.clone());
+        pending().await
+    })
+    .await;
+    let dropped = dropped.expect("the body has run");
+    assert!(dropped.spawn_background("late", pending()).is_err());
+    drop(dropped);
     let late = late.expect("the inner body has run");
     assert!(late.spawn_background("late", pending()).is_err());
     drop(late);
