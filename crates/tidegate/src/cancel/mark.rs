@@ -110,7 +110,7 @@ impl Node {
         let mut below = Vec::new();
         let mut wake = Vec::new();
         self.mark(told, hard, &mut below, &mut wake);
-        while let Some((node, hard)) = below.pop() {
+        while let Some((node, told, hard)) = below.pop() {
             node.mark(told, hard, &mut below, &mut wake);
         }
         wake.into_iter().for_each(Waker::wake);
@@ -121,10 +121,12 @@ impl Node {
         &self,
         told: Told,
         hard: Option<Instant>,
-        below: &mut Vec<(Arc<Node>, Option<Instant>)>,
+        below: &mut Vec<(Arc<Node>, Told, Option<Instant>)>,
         wake: &mut Vec<Waker>,
     ) {
         let first = self.told.set(told).is_ok();
+        // Of two that tell at once the one that came first here is heard below, by whoever gets there.
+        let told = *self.told.get().expect("it was set, now or before");
         let own = if first {
             self.grace.map(|grace| after(told.at, grace))
         } else {
@@ -146,7 +148,7 @@ impl Node {
             self.look.fetch_or(TOLD, AcqRel);
             let hard = inner.cold.as_ref().and_then(|cold| cold.hard);
             let open = inner.nested.iter().filter(|node| !node.is_masked());
-            below.extend(open.map(|node| (node.clone(), hard)));
+            below.extend(open.map(|node| (node.clone(), told, hard)));
             wake.extend(inner.owner.take());
             if let Some(cold) = &mut inner.cold {
                 cold.queue.call_all(wake);
@@ -187,7 +189,8 @@ impl Node {
         self.orphan();
     }
 
-    /// Tells one child alone, and the scopes that it has opened. It has its own grace, and at most the node's.
+    /// Tells one child alone, and the scopes that it has opened. It has its own grace, and at most the node's. Does nothing
+    /// when the node was told: the first word stays.
     pub(crate) fn cancel_task(&self, id: task::Id, reason: Reason) {
         let told = Told {
             reason,

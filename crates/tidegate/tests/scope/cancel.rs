@@ -271,3 +271,24 @@ async fn what_stopped_code_has_awaited_may_be_awaited_again() {
     });
     assert!(timeout(SEC, ended).await.unwrap().unwrap());
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_a_word_alone_and_one_for_all_the_first_stays() {
+    let alone = Reason::User("alone");
+    for alone_first in [true, false] {
+        let ended = scope(Opts::named("s").grace(9 * SEC), async |s: &Scope<Fail>| {
+            let task = s.spawn_with_grace("task", SEC, forever::<()>()).await;
+            yield_now().await;
+            if alone_first {
+                task.cancel(alone);
+            }
+            s.cancel(ENOUGH, 9 * SEC);
+            if !alone_first {
+                task.cancel(alone);
+            }
+            Ok(cancelled_by(task.await))
+        });
+        let first = if alone_first { alone } else { ENOUGH };
+        assert_eq!(ended.await.unwrap(), first);
+    }
+}
