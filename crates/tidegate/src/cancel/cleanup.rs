@@ -107,11 +107,12 @@ impl Node {
         true
     }
 
-    /// As `clean_up_orphan`, by the last child to leave: the parent still counts this node for it.
+    /// As `clean_up_orphan`, by the last child to leave: the parent still counts this node for it. `false`: and for
+    /// somebody else, who has entered meanwhile.
     pub(super) fn clean_up_counted(self: &Arc<Self>) -> bool {
-        self.word.fetch_add(TASK, AcqRel);
+        let before = self.word.fetch_add(TASK, AcqRel);
         self.start_cleanups();
-        true
+        busy(before) == 0
     }
 
     /// A place has been taken for the task.

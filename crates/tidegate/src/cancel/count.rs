@@ -102,11 +102,12 @@ impl Node {
                 return;
             }
             if before & ORPHAN != 0 {
-                // The parent goes on counting this node for its clean-ups.
-                if before & CLEANUPS != 0 && node.clean_up_counted() {
+                if before & CLEANUPS == 0 {
+                    node.bury();
+                } else if node.clean_up_counted() {
+                    // The parent goes on counting this node for its clean-ups.
                     return;
                 }
-                node.bury();
             }
             let Some(parent) = &node.parent else { return };
             node = parent;
