@@ -54,7 +54,7 @@ impl<T> Batcher<T> {
     /// Adds an item that weighs `bytes`.
     pub fn push(&mut self, item: T, bytes: usize, now: Instant) {
         self.first.get_or_insert(now);
-        self.bytes += bytes;
+        self.bytes = self.bytes.saturating_add(bytes);
         self.items.push(item);
     }
 

@@ -4,7 +4,7 @@ use crate::support::*;
 use std::time::Duration;
 use tidegate::{
     Scope, scope,
-    stream::{Limits, batches, channel, map_concurrent},
+    stream::{Batcher, Limits, batches, channel, map_concurrent},
 };
 use tokio::time::{Instant, sleep, timeout};
 
@@ -144,4 +144,13 @@ async fn batches_are_a_source() {
         Ok(sizes)
     });
     assert_eq!(sizes.await.unwrap(), [3, 3, 2]);
+}
+
+#[test]
+fn weights_that_together_are_too_large_to_count_end_a_batch() {
+    let mut batcher = Batcher::new(LIMITS);
+    let now = Instant::now();
+    batcher.push("light", 1, now);
+    batcher.push("a batch of its own", usize::MAX, now);
+    assert!(batcher.is_full());
 }
