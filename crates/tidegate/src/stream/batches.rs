@@ -1,13 +1,14 @@
 //! What comes out of a channel, in batches.
 
 use super::{Batcher, Limits, Receiver, Source};
+use crate::scope::passed;
 use std::{
     fmt,
-    future::{Future, poll_fn},
+    future::poll_fn,
     pin::Pin,
     task::{Context, Poll},
 };
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep};
 
 /// Collects what comes out of `receiver` into batches: the [`Batcher`] with the clock. `weigh` says how many bytes an
 /// item counts.
@@ -92,14 +93,8 @@ impl<T, W: FnMut(&T) -> usize> Batches<T, W> {
 
     /// Whether the batch is old enough; else this task is woken when it is.
     fn is_due(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(due) = self.batcher.due_at() else {
-            return false;
-        };
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
-        if timer.deadline() != due {
-            timer.as_mut().reset(due);
-        }
-        timer.as_mut().poll(cx).is_ready()
+        let due = self.batcher.due_at();
+        due.is_some_and(|due| passed(&mut self.timer, due, cx))
     }
 }
 

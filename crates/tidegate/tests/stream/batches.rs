@@ -146,6 +146,25 @@ async fn batches_are_a_source() {
     assert_eq!(sizes.await.unwrap(), [3, 3, 2]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_batch_ends_by_age_also_when_the_channel_is_never_empty() {
+    let (sender, receiver) = channel(4096);
+    for n in 0..4096 {
+        sender.try_send(n).unwrap();
+    }
+    let limits = Limits {
+        count: usize::MAX,
+        bytes: usize::MAX,
+        age: SEC,
+    };
+    let mut batches = batches(receiver, limits, |_| 1);
+    // As much as a task may do in one turn.
+    assert!(timeout(Duration::ZERO, batches.next()).await.is_err());
+    sleep(2 * SEC).await;
+    let batch = timeout(Duration::ZERO, batches.next()).await.unwrap();
+    assert!(batch.unwrap().len() < 1024);
+}
+
 #[test]
 fn weights_that_together_are_too_large_to_count_end_a_batch() {
     let mut batcher = Batcher::new(LIMITS);
