@@ -1,7 +1,7 @@
 //! Many items at once, for what they do and not for a result.
 
 use super::{
-    Concurrent, Source,
+    Concurrent, Order, Source,
     intake::{Crew, Intake},
     shared::Shared,
 };
@@ -121,6 +121,8 @@ where
     E: Fault,
 {
     let around = Opts::named(opts.name).max_children(opts.at_once);
+    // An item without a result holds nothing back that others behind it could need.
+    let opts = opts.order(Order::Any);
     let body = async move |scope: &Scope<E>| {
         let shared = Shared::new(&opts, keyed);
         let crew = Crew {

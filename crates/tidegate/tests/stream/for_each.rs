@@ -1,12 +1,15 @@
 //! Many items, for what they do.
 
 use crate::support::*;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, atomic::Ordering::SeqCst};
 use tidegate::{
     Opts, Reason, Scope, ScopeError, scope,
-    stream::{Concurrent, for_each_concurrent, pull},
+    stream::{Concurrent, Order, for_each_concurrent, pull},
 };
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, timeout},
+};
 
 #[tokio::test(start_paused = true)]
 async fn every_item_runs_and_as_many_at_once_as_is_said() {
@@ -159,4 +162,22 @@ async fn items_go_on_while_the_caller_does_something_else() {
     sleep(2 * SEC).await;
     assert_eq!((gauge.begun(), gauge.now()), (3, 0));
     each.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_of_results_is_of_no_effect() {
+    let later = Arc::new(Notify::new());
+    let opts = Concurrent::named("item").at_once(2).order(Order::Input);
+    let all = for_each_concurrent(opts, 0..20, |n| {
+        let later = later.clone();
+        async move {
+            match n {
+                0 => later.notified().await,
+                19 => later.notify_one(),
+                _ => {}
+            }
+            Ok::<_, Fail>(())
+        }
+    });
+    timeout(SEC, all).await.unwrap().unwrap();
 }
