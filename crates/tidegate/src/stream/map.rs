@@ -6,7 +6,7 @@ use super::{
     shared::{Shared, SourceEnd},
 };
 use crate::{
-    Reason, Scope, Stopped,
+    Scope, Stopped,
     cancel::{Fault, Node, Site},
 };
 use std::{
@@ -28,7 +28,7 @@ use std::{
 /// The tasks belong to `scope`: the first error or panic, also one of the source or of `work` itself, tells the scope to
 /// stop and is among its failures, with the name of `opts` and the line of this call. They do not count among its
 /// [`max_children`](crate::Opts::max_children), and they do not keep it open: when everything else in the scope has
-/// ended nobody is left to take results, and they are told to stop, with [`Reason::BodyReturned`].
+/// ended nobody is left to take results, and they are told to stop, with [`Reason::BodyReturned`](crate::Reason::BodyReturned).
 ///
 /// Take `futures::StreamExt` where items must borrow.
 ///
@@ -172,7 +172,7 @@ where
 /// # Cancel safety
 ///
 /// Dropping it drops the results that nobody has taken and tells the items that run to stop, with
-/// [`Reason::OwnerDropped`]; the scope waits for them. Items taken from the source and not begun are dropped.
+/// [`Reason::OwnerDropped`](crate::Reason::OwnerDropped); the scope waits for them. Items taken from the source and not begun are dropped.
 #[must_use = "dropping it stops its items"]
 pub struct Mapped<T> {
     node: Arc<Node>,
@@ -209,9 +209,9 @@ impl<T: Send> Source for Mapped<T> {
 
 impl<T> Drop for Mapped<T> {
     fn drop(&mut self) {
-        self.shared.abandon();
+        let _left = self.shared.abandon();
         if !self.node.is_idle() {
-            self.node.cancel(Reason::OwnerDropped, None);
+            self.node.cancel(crate::Reason::OwnerDropped, None);
         }
         self.node.orphan();
     }

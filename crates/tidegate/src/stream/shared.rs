@@ -101,7 +101,9 @@ impl<T> Shared<T> {
         let mut unwanted = Some(result);
         let (consumer, intake) = {
             let mut state = self.lock();
-            if let (false, Some(result)) = (state.abandoned, unwanted.take()) {
+            if !state.abandoned
+                && let Some(result) = unwanted.take()
+            {
                 state.window.end(number, result);
             }
             if self.keyed {
@@ -162,14 +164,11 @@ impl<T> Shared<T> {
         self.lock().window.counts()
     }
 
-    /// Nobody will take a result any more.
-    pub(super) fn abandon(&self) {
-        let left = {
-            let mut state = self.lock();
-            state.abandoned = true;
-            state.window.clear()
-        };
-        drop(left);
+    /// Nobody will take a result any more. Gives those that are there, to be dropped when all else is done.
+    pub(super) fn abandon(&self) -> impl Sized {
+        let mut state = self.lock();
+        state.abandoned = true;
+        state.window.clear()
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
@@ -229,5 +228,31 @@ impl<T> Deliver<()> for SourceEnd<T> {
 impl<T> Drop for SourceEnd<T> {
     fn drop(&mut self) {
         self.deliver(Err(Stopped::RuntimeGone));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Weak, mpsc};
+
+    #[test]
+    fn a_result_that_nobody_wants_is_dropped_outside_the_lock() {
+        struct Looks(Weak<Shared<Looks>>, mpsc::SyncSender<bool>);
+        impl Drop for Looks {
+            fn drop(&mut self) {
+                let shared = self.0.upgrade().expect("the test has it");
+                let free = shared.state.try_lock().is_ok();
+                self.1.send(free).expect("the test waits");
+            }
+        }
+        let shared = Shared::new(&Concurrent::default(), false);
+        let (sender, free) = mpsc::sync_channel(1);
+        let result = Looks(Arc::downgrade(&shared), sender);
+        let number = shared.admit();
+        let mut ticket = shared.start(number);
+        drop(shared.abandon());
+        ticket.deliver(Ok(result));
+        assert_eq!(free.recv(), Ok(true));
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::support::*;
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::Ordering::SeqCst},
     time::Duration,
 };
@@ -396,4 +397,35 @@ fn zero_at_once_is_refused() {
 #[should_panic(expected = "with a window of 0")]
 fn a_window_of_zero_is_refused() {
     let _never = Concurrent::named("none").window(0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_that_panics_when_dropped_does_not_keep_the_items_running() {
+    struct Bad;
+    impl Drop for Bad {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+    let gauge = Gauge::default();
+    let seen = gauge.clone();
+    scope("drop", async |s: &Scope<Fail>| {
+        let mapped = map_concurrent(s, "item", 0..9, move |n| {
+            let gauge = gauge.clone();
+            async move {
+                let _running = gauge.enter();
+                if n > 0 {
+                    sleep(3600 * SEC).await;
+                }
+                Ok(Bad)
+            }
+        });
+        sleep(SEC).await;
+        catch_unwind(AssertUnwindSafe(|| drop(mapped))).unwrap_err();
+        sleep(SEC).await;
+        assert_eq!((seen.begun(), seen.now()), (9, 0));
+        Ok(())
+    })
+    .await
+    .unwrap();
 }
