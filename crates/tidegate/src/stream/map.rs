@@ -171,8 +171,8 @@ where
 ///
 /// # Cancel safety
 ///
-/// Dropping it drops the results that nobody has taken and tells the items that run to stop, with
-/// [`Reason::OwnerDropped`](crate::Reason::OwnerDropped); the scope waits for them. Items taken from the source and not begun are dropped.
+/// Dropping it drops the results that nobody has taken and tells the items that run to stop, as dropping a
+/// [`scope`](crate::scope()) does; the scope waits for them. Items taken from the source and not begun are dropped.
 #[must_use = "dropping it stops its items"]
 pub struct Mapped<T> {
     node: Arc<Node>,
@@ -211,7 +211,7 @@ impl<T> Drop for Mapped<T> {
     fn drop(&mut self) {
         let _left = self.shared.abandon();
         if !self.node.is_idle() {
-            self.node.cancel(crate::Reason::OwnerDropped, None);
+            self.node.cancel_dropped();
         }
         self.node.orphan();
     }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 use tidegate::{
-    Opts, Reason, Scope, ScopeError, Stopped, scope,
+    Opts, Reason, Scope, ScopeError, Stopped, cancelled, scope,
     stream::{Concurrent, Mapped, Order, map_concurrent, pull},
 };
 use tokio::{sync::Semaphore, time::sleep};
@@ -428,4 +428,32 @@ async fn a_result_that_panics_when_dropped_does_not_keep_the_items_running() {
     })
     .await
     .unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn items_hear_why_the_child_that_takes_their_results_is_stopped() {
+    let log = Log::default();
+    scope("told", async |s: &Scope<Fail>| {
+        let (scope, log) = (s.clone(), log.clone());
+        let taking = s.spawn("taking", async move {
+            let opts = Concurrent::named("item").grace(SEC);
+            let mut mapped = map_concurrent(&scope, opts, [()], move |()| {
+                let log = log.clone();
+                async move {
+                    log.note(cancelled().await.to_string());
+                    Ok(())
+                }
+            });
+            mapped.next().await;
+            Ok(())
+        });
+        let taking = taking.await;
+        sleep(SEC).await;
+        taking.cancel(Reason::User("enough"));
+        taking.await.unwrap_err();
+        Ok(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(log.take(), [Reason::User("enough").to_string()]);
 }
