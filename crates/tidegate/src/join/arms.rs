@@ -109,8 +109,13 @@ impl<T, E: Fault> Drop for Ended<T, E> {
             shared.gone = true;
             mem::take(&mut shared.ended)
         };
-        for failure in unread.into_iter().filter_map(|end| end.outcome.err()) {
-            self.node.keep(failure.boxed());
+        // Values go last: their destructors may panic, and must not take a failure along.
+        let mut values = Vec::new();
+        for end in unread {
+            match end.outcome {
+                Ok(value) => values.push(value),
+                Err(failure) => self.node.keep(failure.boxed()),
+            }
         }
     }
 }

@@ -122,3 +122,32 @@ fn every_form_records_the_line_that_called_it() {
     let names = ["join", "all", "first_ok", "quorum", "until"];
     assert!(scopes.eq(names.map(|name| format!("main/{name}"))));
 }
+
+#[test]
+fn a_value_that_panics_when_dropped_takes_no_failure_with_it() {
+    struct Bad;
+    impl Drop for Bad {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+    let quiet = Shutdown::new().signals(false);
+    let ended = root::run(quiet, "main", async |_: &Scope<Fail>| {
+        let arms = [0, 1, 2].map(|n| async move {
+            match n {
+                0 => Ok(Bad),
+                1 => fail("lost"),
+                _ => forever().await,
+            }
+        });
+        let dropped = timeout(10 * MS, all(Losers::Drop, arms));
+        let caught = std::panic::AssertUnwindSafe(dropped).catch_unwind();
+        assert!(caught.await.is_err());
+        Ok(())
+    });
+    let found: Vec<_> = ended.unclaimed.iter().map(ToString::to_string).collect();
+    assert!(
+        matches!(&found[..], [one] if one.contains("failed: lost")),
+        "{found:?}"
+    );
+}
