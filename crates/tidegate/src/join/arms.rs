@@ -23,6 +23,8 @@ pub(super) struct Ended<T, E: Fault> {
 struct Shared<T, E> {
     ended: Vec<End<T, E>>,
     ok: usize,
+    /// How many arms have been dropped without an outcome. While nobody was told that is the end of their runtime.
+    dropped: usize,
     waker: Option<Waker>,
     /// The condition holds: what ends from now on has lost.
     decided: bool,
@@ -42,6 +44,7 @@ impl<T, E: Fault> Ended<T, E> {
         let shared = Shared {
             ended: Vec::new(),
             ok: 0,
+            dropped: 0,
             waker: None,
             decided: false,
             gone: false,
@@ -57,6 +60,7 @@ impl<T, E: Fault> Ended<T, E> {
         Arm {
             shared: self.shared.clone(),
             index,
+            ended: false,
         }
     }
 
@@ -64,7 +68,8 @@ impl<T, E: Fault> Ended<T, E> {
     pub(super) fn is_decided(&self, until: Until, waker: &Waker) -> bool {
         let waker = waker.clone();
         let mut shared = self.lock();
-        if until.is_decided(self.arms, shared.ended.len(), shared.ok) {
+        let gone = shared.ended.len() + shared.dropped;
+        if until.is_decided(self.arms, gone, shared.ok) {
             shared.decided = true;
             return true;
         }
@@ -75,7 +80,8 @@ impl<T, E: Fault> Ended<T, E> {
     }
 
     pub(super) fn are_all(&self) -> bool {
-        self.lock().ended.len() == self.arms
+        let shared = self.lock();
+        shared.ended.len() + shared.dropped == self.arms
     }
 
     pub(super) fn has_failed(&self, index: usize) -> bool {
@@ -124,6 +130,7 @@ impl<T, E: Fault> Drop for Ended<T, E> {
 pub(super) struct Arm<T, E> {
     shared: Arc<Mutex<Shared<T, E>>>,
     index: usize,
+    ended: bool,
 }
 
 impl<T, E: Fault> Outlet for Arm<T, E> {
@@ -131,6 +138,7 @@ impl<T, E: Fault> Outlet for Arm<T, E> {
     type Error = E;
 
     fn put(&mut self, outcome: Settled<T, E>) -> Option<Settled<T, E>> {
+        self.ended = true;
         let at = Instant::now();
         let waker = {
             let mut shared = ignore_poison(self.shared.lock());
@@ -151,5 +159,21 @@ impl<T, E: Fault> Outlet for Arm<T, E> {
             waker.wake();
         }
         None
+    }
+}
+
+impl<T, E> Drop for Arm<T, E> {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        let waker = {
+            let mut shared = ignore_poison(self.shared.lock());
+            shared.dropped += 1;
+            shared.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 }
