@@ -23,9 +23,8 @@ pub struct Task<T>(State<T>);
 enum State<T> {
     Spawned(JoinHandle<Result<T, Stopped>>, Arc<Node>),
     Thread(oneshot::Receiver<Result<T, Stopped>>),
-    NotStarted(RefusedBecause),
-    /// Has ended while code that waited was being stopped, and not been told of; see `Task::poll`.
-    Silent(Stopped),
+    /// Known without asking: it was not started, or `Task::poll` has kept it back.
+    Ended(Stopped),
 }
 
 impl<T> Task<T> {
@@ -38,7 +37,7 @@ impl<T> Task<T> {
     }
 
     pub(crate) fn not_started(because: RefusedBecause) -> Self {
-        Task(State::NotStarted(because))
+        Task(State::Ended(Stopped::NotStarted(because)))
     }
 
     /// Tells this child alone to stop: without a grace it is dropped at its current await, with one it is asked first;
@@ -63,7 +62,7 @@ impl<T> Task<T> {
         match &self.0 {
             State::Spawned(handle, _) => handle.is_finished(),
             State::Thread(receiver) => !receiver.is_empty() || receiver.is_terminated(),
-            State::NotStarted(_) | State::Silent(_) => true,
+            State::Ended(_) => true,
         }
     }
 }
@@ -80,19 +79,18 @@ impl<T> Future for Task<T> {
             State::Thread(receiver) => {
                 ready!(Pin::new(receiver).poll(cx)).unwrap_or(Err(Stopped::RuntimeGone))
             }
-            State::NotStarted(because) => Err(Stopped::NotStarted(*because)),
-            State::Silent(stopped) => Err(*stopped),
+            State::Ended(stopped) => Err(*stopped),
         };
-        match result {
-            Err(stopped) if is_doomed() => {
-                // The waiting code is to be dropped at this very await, as its scope is stopping. Did it hear the news,
-                // it could turn it into an error of its own first, and whether it did would depend on a race. Code
-                // further out, that only lent the task, hears it.
-                this.0 = State::Silent(stopped);
-                Poll::Pending
-            }
-            result => Poll::Ready(result),
+        if let Err(stopped) = result
+            && is_doomed()
+        {
+            // The waiting code is to be dropped at this very await, as its scope is stopping. Did it hear the news, it
+            // could turn it into an error of its own first, and whether it did would depend on a race. Code
+            // further out, that only lent the task, may ask again, and so may a shield that it opens instead.
+            this.0 = State::Ended(stopped);
+            return Poll::Pending;
         }
+        Poll::Ready(result)
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::support::{Drops, Fail, Log, MS, SEC, cancelled_by, fail, forever};
 use std::time::Duration;
 use tidegate::{
-    Opts, Overdue, Reason, Scope, ScopeError, Stopped, cancelled, deadline, is_cancelled, reason,
-    scope, shield,
+    Opts, Overdue, Reason, RefusedBecause, Scope, ScopeError, Stopped, cancelled, deadline,
+    is_cancelled, reason, scope, shield,
 };
 use tokio::{
     sync::oneshot,
@@ -413,4 +413,24 @@ async fn one_arm_in_a_shield_keeps_the_other_arms_of_its_task() {
     .await
     .unwrap();
     assert_eq!(log.take(), ["beside true"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shield_hears_how_a_task_ended_that_was_asked_for_before() {
+    let log = Log::default();
+    let ended = scope("s", async |s: &Scope<Fail>| {
+        s.cancel(STOP, SEC);
+        let mut late = s.spawn("late", forever::<()>()).await;
+        tokio::select! {
+            biased;
+            _ = &mut late => log.note("heard"),
+            () = std::future::ready(()) => log.note("silent"),
+        }
+        let stopped = shield(SEC, late).await.unwrap().unwrap_err();
+        log.note(stopped.to_string());
+        Ok(())
+    });
+    ended.await.unwrap();
+    let refused = Stopped::NotStarted(RefusedBecause::Cancelling(STOP));
+    assert_eq!(log.take(), ["silent".to_owned(), refused.to_string()]);
 }

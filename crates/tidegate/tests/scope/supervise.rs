@@ -3,7 +3,7 @@
 use crate::support::*;
 use tidegate::{
     ChildError, Opts, Reason, RefusedBecause, Scope, ScopeError, Stopped, Supervised, Supervisor,
-    cancelled, scope, supervise,
+    cancelled, scope, shield, supervise,
 };
 use tokio::time::timeout;
 
@@ -341,4 +341,22 @@ fn supervised_scopes_can_be_sent() {
         Ok(is_send(child).await?)
     }));
     drop(scope);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shield_hears_how_a_child_failed_that_was_asked_for_before() {
+    let done = supervise("s", async |s: &Supervisor<Fail>| {
+        let mut bad = s.spawn("bad", async { fail::<()>("x") }).await;
+        tokio::time::sleep(MS).await;
+        s.cancel(Reason::User("enough"), SEC);
+        tokio::select! {
+            biased;
+            _ = &mut bad => unreachable!("told to stop, this code hears nothing"),
+            () = std::future::ready(()) => {}
+        }
+        let heard = shield(SEC, bad).await.unwrap();
+        Ok(matches!(heard, Err(ChildError::Error(Fail(text))) if text == "x"))
+    });
+    let done = done.await.unwrap();
+    assert!(done.value && done.failures.is_empty());
 }

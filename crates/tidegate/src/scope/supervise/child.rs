@@ -29,8 +29,8 @@ pub struct Child<T, E: Fault> {
     task: Task<()>,
     slot: Slot<T, E>,
     node: Arc<Node>,
-    /// Has ended while code that waited was being stopped, and not been told of; see `poll`.
-    silent: Option<Result<(), Stopped>>,
+    /// How the task has ended, when `poll` has kept that back.
+    ended: Option<Result<(), Stopped>>,
 }
 
 impl<T, E: Fault> Child<T, E> {
@@ -39,7 +39,7 @@ impl<T, E: Fault> Child<T, E> {
             task,
             slot,
             node,
-            silent: None,
+            ended: None,
         }
     }
 
@@ -63,13 +63,13 @@ impl<T, E: Fault> Future for Child<T, E> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let stopped = match this.silent.take() {
-            Some(stopped) => stopped,
+        let stopped = match this.ended.take() {
+            Some(ended) => ended,
             None => ready!(Pin::new(&mut this.task).poll(cx)),
         };
         // As in `Task::poll`: code that is to be dropped at this await does not hear the news. The scope keeps it.
         if is_doomed() && this.slot.has_failed() {
-            this.silent = Some(stopped);
+            this.ended = Some(stopped);
             return Poll::Pending;
         }
         Poll::Ready(match (this.slot.take(), stopped) {
