@@ -16,7 +16,7 @@
 //! ([`Reason::LostJoin`](crate::Reason::LostJoin)) and dropped or drained, as [`Losers`] says. A join returns only when
 //! each of them is gone, its destructors included, whatever ends the join.
 //!
-//! [`here`] has the same forms for arms that borrow or are not `Send`.
+//! [`here`] has the same forms, but for `hedged`, for arms that borrow or are not `Send`.
 //!
 //! # What else there is
 //!
