@@ -1,18 +1,13 @@
 //! Results as they come, while more children are spawned.
 
-use super::{
-    Refused, Scope, Stopped,
-    child::{ChildFuture, spawn_counted},
-};
+use super::{Deliver, Refused, Scope, Stopped};
 use crate::cancel::{Fault, Room, Site, ignore_poison, is_doomed};
-use pin_project_lite::pin_project;
 use std::{
     collections::VecDeque,
     fmt,
     future::{Future, poll_fn},
     mem,
     panic::Location,
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll, Waker, ready},
     time::Duration,
@@ -189,10 +184,8 @@ impl<T: Send + 'static, E: Fault> Gather<T, E> {
     where
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
-        let child = ChildFuture::new(work, self.scope.node().clone(), name, at, grace);
         let ticket = Ticket::new(&self.shared);
-        // The scope counts the child and waits for it; its result comes through the ticket.
-        drop(spawn_counted(Delivering { child, ticket }));
+        self.scope.start_to(name, at, grace, work, ticket);
     }
 }
 
@@ -224,31 +217,6 @@ fn lock<T>(shared: &Mutex<Shared<T>>) -> MutexGuard<'_, Shared<T>> {
     ignore_poison(shared.lock())
 }
 
-pin_project! {
-    /// A child that puts its result into the set. Fields drop in this order: the place in the scope is free before the
-    /// result shows, so whoever takes one may spawn one.
-    struct Delivering<F, T> {
-        #[pin]
-        child: ChildFuture<F>,
-        ticket: Ticket<T>,
-    }
-}
-
-impl<F, T, E> Future for Delivering<F, T>
-where
-    F: Future<Output = Result<T, E>>,
-    E: Fault,
-{
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.project();
-        let result = ready!(this.child.poll(cx));
-        this.ticket.put(result);
-        Poll::Ready(())
-    }
-}
-
 /// The promise of one result.
 struct Ticket<T> {
     shared: Arc<Mutex<Shared<T>>>,
@@ -263,12 +231,10 @@ impl<T> Ticket<T> {
             done: false,
         }
     }
+}
 
-    fn deliver(mut self, result: Result<T, Stopped>) {
-        self.put(result);
-    }
-
-    fn put(&mut self, result: Result<T, Stopped>) {
+impl<T> Deliver<T> for Ticket<T> {
+    fn deliver(&mut self, result: Result<T, Stopped>) {
         self.done = true;
         let mut unwanted = Some(result);
         let waker = {
@@ -288,7 +254,7 @@ impl<T> Ticket<T> {
 impl<T> Drop for Ticket<T> {
     fn drop(&mut self) {
         if !self.done {
-            self.put(Err(Stopped::RuntimeGone));
+            self.deliver(Err(Stopped::RuntimeGone));
         }
     }
 }

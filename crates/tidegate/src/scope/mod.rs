@@ -2,6 +2,7 @@
 
 mod child;
 mod defer;
+mod deliver;
 mod drive;
 mod error;
 mod gather;
@@ -32,7 +33,8 @@ pub use shield::{Overdue, Shield, shield};
 pub use supervise::{Child, ChildError, Nursery, Supervised, Supervisor, supervise};
 pub use task::{Stopped, Task};
 
-pub(crate) use child::{ChildFuture, Seat, spawn_counted};
+pub(crate) use child::Seat;
+pub(crate) use deliver::Deliver;
 pub(crate) use drive::{Drive, Owner, node_below, open};
 pub(crate) use isolated::{Caught, Isolated, Origin, Outlet, Settled};
 pub(crate) use outcome::Outcome;

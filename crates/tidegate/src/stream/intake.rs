@@ -1,20 +1,15 @@
 //! The side of a concurrent map that takes items from the source, holds back those whose key is busy, and spawns.
 
-use super::{
-    Concurrent, PerKey,
-    shared::{Deliver, Shared},
-};
+use super::{Concurrent, PerKey, shared::Shared};
 use crate::{
     RefusedBecause, Scope, Stopped,
     cancel::{Fault, Site},
-    scope::{ChildFuture, spawn_counted},
+    scope::Deliver,
 };
-use pin_project_lite::pin_project;
 use std::{
     collections::{HashMap, VecDeque},
     future::Future,
     hash::Hash,
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
@@ -143,35 +138,8 @@ where
             to.deliver(Err(Stopped::NotStarted(RefusedBecause::from(why))));
             return false;
         }
-        let child = ChildFuture::new(work, node.clone(), self.opts.name, self.at, grace);
-        // The scope counts the child and waits for it; its result comes through the ticket.
-        drop(spawn_counted(Delivering { child, to }));
+        let Concurrent { name, .. } = self.opts;
+        self.scope.start_to(name, self.at, grace, work, to);
         true
-    }
-}
-
-pin_project! {
-    /// A child whose result goes elsewhere. Fields drop in this order: the place in the scope is free before the result
-    /// shows.
-    struct Delivering<F, D> {
-        #[pin]
-        child: ChildFuture<F>,
-        to: D,
-    }
-}
-
-impl<F, T, E, D> Future for Delivering<F, D>
-where
-    F: Future<Output = Result<T, E>>,
-    E: Fault,
-    D: Deliver<T>,
-{
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.project();
-        let result = ready!(this.child.poll(cx));
-        this.to.deliver(result);
-        Poll::Ready(())
     }
 }

@@ -4,6 +4,7 @@ use super::{Concurrent, window::Window};
 use crate::{
     Stopped,
     cancel::{ignore_poison, is_doomed},
+    scope::Deliver,
 };
 use std::{
     mem,
@@ -180,11 +181,6 @@ fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
         waker.wake();
     }
-}
-
-/// Where the result of a child goes.
-pub(super) trait Deliver<T> {
-    fn deliver(&mut self, result: Outcome<T>);
 }
 
 /// The promise of one item's result.
