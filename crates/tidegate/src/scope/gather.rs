@@ -8,7 +8,10 @@ use std::{
     future::{Future, poll_fn},
     mem,
     panic::Location,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     task::{Context, Poll, Waker, ready},
     time::Duration,
 };
@@ -21,11 +24,16 @@ use std::{
 pub struct Gather<T, E> {
     scope: Scope<E>,
     shared: Arc<Mutex<Shared<T>>>,
+    /// What `next` has taken over from `shared`, all at once. The mutex is never locked by two: it makes a set `Sync`
+    /// whose results are not.
+    ready: Mutex<VecDeque<Result<T, Stopped>>>,
+    /// How many results there will have been, and how many have been taken.
+    promised: AtomicUsize,
+    taken: usize,
 }
 
 struct Shared<T> {
     ready: VecDeque<Result<T, Stopped>>,
-    running: usize,
     waker: Option<Waker>,
     /// Nobody will take a result any more.
     abandoned: bool,
@@ -35,13 +43,15 @@ impl<T: Send + 'static, E: Fault> Gather<T, E> {
     pub(super) fn new(scope: Scope<E>) -> Self {
         let shared = Shared {
             ready: VecDeque::new(),
-            running: 0,
             waker: None,
             abandoned: false,
         };
         Gather {
             scope,
             shared: Arc::new(Mutex::new(shared)),
+            ready: Mutex::default(),
+            promised: AtomicUsize::new(0),
+            taken: 0,
         }
     }
 
@@ -120,28 +130,28 @@ impl<T: Send + 'static, E: Fault> Gather<T, E> {
     /// The poll of [`next`](Gather::next).
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Stopped>>> {
         let budget = ready!(tokio::task::coop::poll_proceed(cx));
-        let waker = cx.waker().clone();
-        let mut shared = lock(&self.shared);
-        // As in `Task::poll`: code that is to be dropped at this await does not hear the news.
-        let result = match shared.ready.front() {
-            Some(Err(_)) if is_doomed() => return Poll::Pending,
-            Some(_) => shared.ready.pop_front(),
-            None if shared.running > 0 => {
-                let old = shared.waker.replace(waker);
-                drop(shared);
-                drop(old);
+        let ready = ignore_poison(self.ready.get_mut());
+        if ready.is_empty() {
+            if self.taken == *self.promised.get_mut() {
+                budget.made_progress();
+                return Poll::Ready(None);
+            }
+            if !take_over(&self.shared, ready, cx) {
                 return Poll::Pending;
             }
-            None => None,
-        };
+        }
+        // As in `Task::poll`: code that is to be dropped at this await does not hear the news.
+        if matches!(ready.front(), Some(Err(_))) && is_doomed() {
+            return Poll::Pending;
+        }
+        self.taken += 1;
         budget.made_progress();
-        Poll::Ready(result)
+        Poll::Ready(ready.pop_front())
     }
 
     /// The number of results still to be taken: children that run, and results that wait.
     pub fn len(&self) -> usize {
-        let shared = lock(&self.shared);
-        shared.running + shared.ready.len()
+        self.promised.load(Relaxed) - self.taken
     }
 
     /// Whether [`next`](Gather::next) would give `None` now.
@@ -149,15 +159,28 @@ impl<T: Send + 'static, E: Fault> Gather<T, E> {
         self.len() == 0
     }
 
-    async fn spawn_at<F>(&self, name: &'static str, at: Site, grace: Option<Duration>, work: F)
+    fn spawn_at<F>(
+        &self,
+        name: &'static str,
+        at: Site,
+        grace: Option<Duration>,
+        work: F,
+    ) -> impl Future<Output = ()> + Send
     where
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
         let mut room = Room::new(self.scope.node());
-        match poll_fn(|cx| room.poll(cx)).await {
-            Ok(()) => self.start(name, at, grace, work),
-            Err(why) => Ticket::new(&self.shared).deliver(Err(Stopped::NotStarted(why.into()))),
-        }
+        let mut work = Some(work);
+        // No `async fn`: it would hold the work twice, and copy it once more.
+        poll_fn(move |cx| {
+            let entered = ready!(room.poll(cx));
+            let work = work.take().expect("polled after it was done");
+            match entered {
+                Ok(()) => self.start(name, at, grace, work),
+                Err(why) => self.promise().deliver(Err(Stopped::NotStarted(why.into()))),
+            }
+            Poll::Ready(())
+        })
     }
 
     fn try_spawn_at<F>(
@@ -184,13 +207,21 @@ impl<T: Send + 'static, E: Fault> Gather<T, E> {
     where
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
-        let ticket = Ticket::new(&self.shared);
+        let ticket = self.promise();
         self.scope.start_to(name, at, grace, work, ticket);
+    }
+
+    fn promise(&self) -> Ticket<T> {
+        self.promised.fetch_add(1, Relaxed);
+        Ticket {
+            shared: Some(self.shared.clone()),
+        }
     }
 }
 
 impl<T, E> Drop for Gather<T, E> {
     fn drop(&mut self) {
+        // What `next` has taken over goes with the fields.
         let left = {
             let mut shared = lock(&self.shared);
             shared.abandoned = true;
@@ -202,12 +233,10 @@ impl<T, E> Drop for Gather<T, E> {
 
 impl<T, E> fmt::Debug for Gather<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (running, ready) = {
-            let shared = lock(&self.shared);
-            (shared.running, shared.ready.len())
-        };
+        let ready = lock(&self.shared).ready.len() + ignore_poison(self.ready.lock()).len();
+        let left = self.promised.load(Relaxed) - self.taken;
         f.debug_struct("Gather")
-            .field("running", &running)
+            .field("running", &left.saturating_sub(ready))
             .field("ready", &ready)
             .finish_non_exhaustive()
     }
@@ -217,34 +246,50 @@ fn lock<T>(shared: &Mutex<Shared<T>>) -> MutexGuard<'_, Shared<T>> {
     ignore_poison(shared.lock())
 }
 
-/// The promise of one result.
-struct Ticket<T> {
-    shared: Arc<Mutex<Shared<T>>>,
-    done: bool,
-}
-
-impl<T> Ticket<T> {
-    fn new(shared: &Arc<Mutex<Shared<T>>>) -> Self {
-        lock(shared).running += 1;
-        Ticket {
-            shared: shared.clone(),
-            done: false,
+/// Empties the shared queue into `ready`. `false`: there is nothing yet, and the next result wakes.
+fn take_over<T>(
+    shared: &Mutex<Shared<T>>,
+    ready: &mut VecDeque<Result<T, Stopped>>,
+    cx: &Context<'_>,
+) -> bool {
+    mem::swap(&mut lock(shared).ready, ready);
+    if !ready.is_empty() {
+        return true;
+    }
+    // Cloned and dropped outside the lock: it is user code.
+    let mut waker = Some(cx.waker().clone());
+    {
+        let mut shared = lock(shared);
+        mem::swap(&mut shared.ready, ready);
+        if ready.is_empty() {
+            mem::swap(&mut shared.waker, &mut waker);
         }
     }
+    drop(waker);
+    !ready.is_empty()
+}
+
+/// The promise of one result.
+struct Ticket<T> {
+    /// Gone once it is kept.
+    shared: Option<Arc<Mutex<Shared<T>>>>,
 }
 
 impl<T> Deliver<T> for Ticket<T> {
+    #[inline]
     fn deliver(&mut self, result: Result<T, Stopped>) {
-        self.done = true;
-        let mut unwanted = Some(result);
-        let waker = {
-            let mut shared = lock(&self.shared);
-            shared.running -= 1;
-            if !shared.abandoned {
-                shared.ready.extend(unwanted.take());
-            }
-            shared.waker.take()
+        let Some(shared) = self.shared.take() else {
+            return;
         };
+        let mut guard = lock(&shared);
+        if guard.abandoned {
+            // What nobody wants is dropped after the lock.
+            drop(guard);
+            return;
+        }
+        guard.ready.push_back(result);
+        let waker = guard.waker.take();
+        drop(guard);
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -252,8 +297,9 @@ impl<T> Deliver<T> for Ticket<T> {
 }
 
 impl<T> Drop for Ticket<T> {
+    #[inline]
     fn drop(&mut self) {
-        if !self.done {
+        if self.shared.is_some() {
             self.deliver(Err(Stopped::RuntimeGone));
         }
     }

@@ -11,6 +11,7 @@ use std::{
     marker::PhantomData,
     panic::Location,
     sync::Arc,
+    task::{Poll, ready},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -164,22 +165,28 @@ impl<E: Fault> Scope<E> {
         self.node.children() as usize
     }
 
-    pub(crate) async fn spawn_at<F, T>(
+    pub(crate) fn spawn_at<F, T>(
         &self,
         name: &'static str,
         at: Site,
         grace: Option<Duration>,
         work: F,
-    ) -> Task<T>
+    ) -> impl Future<Output = Task<T>> + Send
     where
         F: Future<Output = Result<T, E>> + Send + 'static,
         T: Send + 'static,
     {
         let mut room = Room::new(&self.node);
-        match poll_fn(|cx| room.poll(cx)).await {
-            Ok(()) => self.start(name, at, grace, work),
-            Err(why) => Task::not_started(why.into()),
-        }
+        let mut work = Some(work);
+        // No `async fn`: it would hold the work twice, and copy it once more.
+        poll_fn(move |cx| {
+            let entered = ready!(room.poll(cx));
+            let work = work.take().expect("polled after it was done");
+            Poll::Ready(match entered {
+                Ok(()) => self.start(name, at, grace, work),
+                Err(why) => Task::not_started(why.into()),
+            })
+        })
     }
 
     #[inline]
