@@ -157,6 +157,11 @@ impl<'n> Room<'n> {
     /// On `Ok` the place is taken.
     #[inline]
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NoRoom>> {
+        // What is refused is made out here: `enter` gives a byte, and the way that is taken often copies nothing.
+        self.enter(cx).map_err(|why| self.node.no_room(why))
+    }
+
+    fn enter(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NoEntry>> {
         // A loop that spawns without end must let its neighbours run.
         let budget = ready!(tokio::task::coop::poll_proceed(cx));
         loop {
@@ -173,7 +178,7 @@ impl<'n> Room<'n> {
                         self.node.unqueue(ticket);
                     }
                     // A child that waits for its siblings to make room could wait for itself: it is refused.
-                    return Poll::Ready(entered.map_err(|why| self.node.no_room(why)));
+                    return Poll::Ready(entered);
                 }
             }
         }
