@@ -3,7 +3,7 @@
 //! A wrapper *moves* its context into the thread-local before a poll and back after it: no reference count is
 //! touched, and `ManuallyDrop` keeps the thread-local free of a destructor, hence of a state check at every access.
 
-use super::{Grace, Hold, Node, Opener, Payload, Reason, Section, reason::Told};
+use super::{Grace, Hold, Key, Node, Opener, Payload, Reason, Section, reason::Told};
 use std::{
     cell::Cell,
     mem::{self, ManuallyDrop},
@@ -20,19 +20,36 @@ pub(crate) struct Ctx {
     /// What few sections ever need.
     section: Option<Arc<Section>>,
     pub(crate) grace: Grace,
-    /// A child of the node; else its body.
-    pub(crate) is_child: bool,
+    /// A child's entry among those to be woken; there is one from the first `Pending` on.
+    pub(crate) key: Key,
+    pub(crate) part: Part,
 }
 
+/// Which part of a node a section is. As wide as the key beside it: no hole that would be copied around.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Part {
+    #[default]
+    Body,
+    /// A child that is a task.
+    Task,
+    /// A child that is a closure on a thread, and may be dropped in somebody else's task.
+    Closure,
+}
+
+/// Within one line of the cache: a context that lies across two is read back only once it has been written to both.
+#[repr(align(32))]
+struct Current(Cell<ManuallyDrop<Ctx>>);
+
 thread_local! {
-    static CURRENT: Cell<ManuallyDrop<Ctx>> = const { Cell::new(ManuallyDrop::new(Ctx::NONE)) };
+    static CURRENT: Current = const { Current(Cell::new(ManuallyDrop::new(Ctx::NONE))) };
 }
 
 #[inline]
 fn swap(ctx: &mut Ctx) {
     CURRENT.with(|current| {
         let mine = ManuallyDrop::new(mem::take(ctx));
-        *ctx = ManuallyDrop::into_inner(current.replace(mine));
+        *ctx = ManuallyDrop::into_inner(current.0.replace(mine));
     });
 }
 
@@ -60,15 +77,17 @@ impl Ctx {
         node: None,
         section: None,
         grace: Grace::NONE,
-        is_child: false,
+        key: Key::NONE,
+        part: Part::Body,
     };
 
-    pub(crate) fn new(node: Arc<Node>, grace: Option<Duration>, is_child: bool) -> Ctx {
+    pub(crate) fn new(node: Arc<Node>, grace: Option<Duration>, part: Part) -> Ctx {
         Ctx {
             node: Some(node),
             section: None,
             grace: Grace::from(grace),
-            is_child,
+            key: Key::NONE,
+            part,
         }
     }
 
@@ -105,9 +124,10 @@ impl Ctx {
 /// The node around the calling code, and what kind of code that is.
 pub(crate) fn current() -> Option<(Arc<Node>, Opener)> {
     with(|ctx| {
+        let is_child = ctx.part != Part::Body;
         let opener = Opener {
-            is_child: ctx.is_child,
-            task: if ctx.is_child { task::try_id() } else { None },
+            is_child,
+            task: if is_child { task::try_id() } else { None },
         };
         ctx.node.clone().map(|node| (node, opener))
     })

@@ -32,12 +32,12 @@ pub use reason::{Reason, ScopeId, Signal};
 pub use watch::{Cancelled, cancelled};
 
 pub(crate) use cleanup::{Cleanup, CleanupWork};
-pub(crate) use context::{Ctx, current, hold, inside, is_doomed};
+pub(crate) use context::{Ctx, Part, current, hold, inside, is_doomed};
 pub(crate) use mark::after;
 pub(crate) use node::{MAX_CHILDREN, Node, NodeOpts, Opener, Role, Site};
 pub(crate) use outcome::Payload;
 pub(crate) use owner::OnUnclaimed;
-pub(crate) use parked::{Doing, Entry, Kind, Survey};
+pub(crate) use parked::{Doing, Entry, Key, Kind, Survey};
 pub(crate) use pulse::{Look, Pulse};
 pub(crate) use reason::Told;
 pub(crate) use room::{NoRoom, Room};

@@ -5,7 +5,7 @@ use super::{
     node::{Node, Site},
     pulse::{Look, Polling},
     reason::Reason,
-    slab::Slab,
+    slab::{NONE, Slab},
 };
 use crate::sync::MutexGuard;
 use std::{sync::Arc, task::Waker, time::Duration};
@@ -21,6 +21,36 @@ pub(crate) struct Entry {
     pub(crate) kind: Kind,
     /// The task, so that it can be told alone.
     pub(crate) task: Option<task::Id>,
+}
+
+/// An `Option` of an entry's place in 4 bytes: every child holds one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Key(u32);
+
+impl Key {
+    pub(crate) const NONE: Key = Key(NONE);
+
+    #[inline]
+    pub(super) fn raw(self) -> u32 {
+        self.0
+    }
+
+    #[inline]
+    pub(crate) fn get(self) -> Option<u32> {
+        (self != Key::NONE).then_some(self.0)
+    }
+}
+
+impl Default for Key {
+    fn default() -> Key {
+        Key::NONE
+    }
+}
+
+impl From<u32> for Key {
+    fn from(key: u32) -> Key {
+        Key(key)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

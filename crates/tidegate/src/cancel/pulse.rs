@@ -1,7 +1,7 @@
 //! What every thread polls right now, for reports: written at each poll without a clock or a lock, read by whoever makes
 //! a report. Two looks at the same poll tell how long it has lasted.
 
-use super::{Site, ignore_poison};
+use super::{Key, Site, ignore_poison};
 use crossbeam_utils::{CachePadded, atomic::AtomicCell};
 use std::{
     cell::Cell,
@@ -16,9 +16,6 @@ use std::{
     time::Duration,
 };
 use tokio::time::Instant;
-
-/// In place of the key of a child that has never waited.
-const NO_KEY: u32 = u32::MAX;
 
 /// One thread's poll. `turn` is odd while there is one; a reader that finds the same odd turn before and after it has read
 /// the rest has read what belongs together.
@@ -79,23 +76,23 @@ fn new_slot() -> SlotRef {
 pub(crate) struct Pulse {
     slot: SlotRef,
     /// The poll around this one, if some code blocks on a runtime within a poll.
-    outer: Option<(u64, u32, Option<Site>)>,
+    outer: Option<(u64, Key, Option<Site>)>,
 }
 
 impl Pulse {
     /// The child with `key` in the scope with that serial number is being polled.
     #[inline]
-    pub(crate) fn begin(scope: u64, key: Option<u32>, at: Site) -> Pulse {
+    pub(crate) fn begin(scope: u64, key: Key, at: Site) -> Pulse {
         let slot = SLOT.get().unwrap_or_else(new_slot);
         let turn = slot.turn.load(Relaxed);
         let outer = (turn & 1 == 1).then(|| {
             (
                 slot.scope.load(Relaxed),
-                slot.key.load(Relaxed),
+                Key::from(slot.key.load(Relaxed)),
                 slot.at.load(),
             )
         });
-        slot.write(turn, scope, key.unwrap_or(NO_KEY), Some(at));
+        slot.write(turn, scope, key, Some(at));
         Pulse { slot, outer }
     }
 
@@ -112,14 +109,17 @@ impl Pulse {
 impl Slot {
     /// A new odd turn.
     #[inline]
-    fn write(&self, turn: u64, scope: u64, key: u32, at: Option<Site>) {
-        // Even in between also when one poll gives way to another, so that a reader sees the change.
-        self.turn.store((turn + 1) & !1, Relaxed);
+    fn write(&self, turn: u64, scope: u64, key: Key, at: Option<Site>) {
+        let even = (turn + 1) & !1;
+        if even != turn {
+            // One poll gives way to another: even in between, so that a reader sees the change.
+            self.turn.store(even, Relaxed);
+        }
         fence(Release);
         self.scope.store(scope, Relaxed);
-        self.key.store(key, Relaxed);
+        self.key.store(key.raw(), Relaxed);
         self.at.store(at);
-        self.turn.store(((turn + 1) & !1) + 1, Release);
+        self.turn.store(even + 1, Release);
     }
 
     fn read(&self) -> Option<Polling> {
@@ -127,7 +127,7 @@ impl Slot {
         let polling = Polling {
             turn,
             scope: self.scope.load(Relaxed),
-            key: Some(self.key.load(Relaxed)).filter(|key| *key != NO_KEY),
+            key: Key::from(self.key.load(Relaxed)).get(),
             at: self.at.load(),
             lasted: Duration::ZERO,
         };
@@ -183,7 +183,7 @@ impl Look {
 
 #[cfg(test)]
 mod tests {
-    use super::{Look, Pulse};
+    use super::{Key, Look, Pulse};
     use std::panic::Location;
 
     fn keys(polls: &[super::Polling], scope: u64) -> Vec<Option<u32>> {
@@ -195,9 +195,9 @@ mod tests {
     fn a_poll_shows_while_it_lasts_and_the_outer_one_comes_back() {
         const SCOPE: u64 = u64::MAX - 7;
         let seen = || keys(&Look::now().again(), SCOPE);
-        let outer = Pulse::begin(SCOPE, None, Location::caller());
+        let outer = Pulse::begin(SCOPE, Key::NONE, Location::caller());
         assert_eq!(seen(), [None]);
-        let inner = Pulse::begin(SCOPE, Some(3), Location::caller());
+        let inner = Pulse::begin(SCOPE, Key::from(3), Location::caller());
         assert_eq!(seen(), [Some(3)]);
         inner.end();
         assert_eq!(seen(), [None]);
@@ -208,14 +208,14 @@ mod tests {
     #[test]
     fn a_poll_that_was_there_before_is_known_to_last() {
         const SCOPE: u64 = u64::MAX - 8;
-        let pulse = Pulse::begin(SCOPE, Some(1), Location::caller());
+        let pulse = Pulse::begin(SCOPE, Key::from(1), Location::caller());
         let look = Look::now();
         std::thread::yield_now();
         let again = look.again();
         let poll = again.iter().find(|poll| poll.scope == SCOPE);
         assert!(!poll.expect("it goes on").lasted.is_zero());
         pulse.end();
-        let pulse = Pulse::begin(SCOPE, Some(1), Location::caller());
+        let pulse = Pulse::begin(SCOPE, Key::from(1), Location::caller());
         let again = look.again();
         let poll = again.iter().find(|poll| poll.scope == SCOPE);
         assert!(poll.expect("another one").lasted.is_zero());

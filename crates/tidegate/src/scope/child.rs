@@ -3,7 +3,7 @@
 use super::{Outcome, RefusedBecause, Stopped, timer::passed};
 #[cfg(feature = "hooks")]
 use crate::cancel::hook;
-use crate::cancel::{Ctx, Entry, Kind, Node, Payload, Pulse, Site, Told, inside};
+use crate::cancel::{Ctx, Entry, Key, Kind, Node, Part, Payload, Pulse, Site, Told, inside};
 use pin_project_lite::pin_project;
 #[cfg(feature = "hooks")]
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,18 +29,15 @@ pin_project! {
     }
 }
 
-/// A place in a scope's count, given up exactly once.
+/// A place in a scope's count, given up exactly once: then the context has no node any more.
+///
+/// It is copied several times on its way into the task's cell, so its size is speed too.
 pub(crate) struct Seat {
     ctx: Ctx,
     name: &'static str,
     at: Site,
-    /// The entry among those to be woken; there is one from the first `Pending` on.
-    key: Option<u32>,
     /// Forces a child that may stay for a while.
     force: Option<Pin<Box<Sleep>>>,
-    /// A closure has none, and is dropped in somebody else's.
-    has_task: bool,
-    left: bool,
     #[cfg(feature = "tracing")]
     span: super::spans::Surrounding,
 }
@@ -85,63 +82,45 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let seat = this.seat;
-        if seat.node().look() && seat.is_told() {
-            return poll_told(this.future, seat, cx, false);
-        }
-        let future = this
-            .future
-            .as_mut()
-            .as_pin_mut()
-            .expect("polled after it was done");
-        match seat.poll(future, cx) {
-            // The node wakes this task when told, also when that came during this poll. tokio polls a task with one
-            // and the same waker always.
-            Ok(Poll::Pending) if seat.key.is_some() || seat.park(cx) => Poll::Pending,
-            Ok(Poll::Pending) => poll_told(this.future, seat, cx, true),
-            Ok(Poll::Ready(outcome)) => Poll::Ready(end(this.future, seat, outcome)),
-            Err(payload) => {
-                seat.panicked(payload);
-                Poll::Ready(cut(this.future, seat, Stopped::Panicked))
+        let mut has_run = seat.has_entry();
+        // One place that polls, so that the child's code is compiled into it.
+        loop {
+            let told = seat.node().look() && seat.is_told();
+            if told && !seat.may_stay(cx) {
+                return Poll::Ready(stop(this.future, seat, has_run));
             }
+            let stays = told.then(|| seat.ctx.is_shielded());
+            let mut outcome = None;
+            match seat.poll(this.future.as_mut(), &mut outcome, cx) {
+                Ok(Poll::Pending) if let Some(shielded) = stays => {
+                    // A shield that has opened or closed meanwhile changes how long it may stay.
+                    if seat.ctx.is_shielded() == shielded {
+                        return Poll::Pending;
+                    }
+                }
+                // The node wakes this task when told, also when that came during this poll. tokio polls a task with
+                // one and the same waker always.
+                Ok(Poll::Pending) if seat.has_entry() || seat.park(cx) => return Poll::Pending,
+                Ok(Poll::Pending) => {}
+                Ok(Poll::Ready(())) => return Poll::Ready(end(seat, outcome)),
+                Err(payload) => {
+                    return Poll::Ready(panicked(this.future, seat, outcome, payload));
+                }
+            }
+            has_run = true;
         }
     }
 }
 
-/// The child was told to stop: it ends at once, or when what lets it stay is over.
+/// The child was told to stop, and nothing lets it stay.
 #[cold]
-fn poll_told<F>(
-    mut future: Pin<&mut Option<F>>,
-    seat: &mut Seat,
-    cx: &mut Context<'_>,
-    polled: bool,
-) -> Poll<Result<<F::Output as Outcome>::Value, Stopped>>
-where
-    F: Future<Output: Outcome>,
-{
-    let polled = polled || seat.key.is_some();
-    while seat.may_stay(cx) {
-        let shielded = seat.ctx.is_shielded();
-        let running = future
-            .as_mut()
-            .as_pin_mut()
-            .expect("polled after it was done");
-        match seat.poll(running, cx) {
-            // A shield that has opened or closed meanwhile changes how long it may stay.
-            Ok(Poll::Pending) if seat.ctx.is_shielded() != shielded => {}
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(outcome)) => return Poll::Ready(end(future, seat, outcome)),
-            Err(payload) => {
-                seat.panicked(payload);
-                return Poll::Ready(cut(future, seat, Stopped::Panicked));
-            }
-        }
-    }
+fn stop<F, T>(future: Pin<&mut Option<F>>, seat: &mut Seat, has_run: bool) -> Result<T, Stopped> {
     let Told { reason, .. } = seat.told();
-    let stopped = match polled {
+    let stopped = match has_run {
         true => Stopped::Cancelled(reason),
         false => Stopped::NotStarted(RefusedBecause::Cancelling(reason)),
     };
-    Poll::Ready(cut(future, seat, stopped))
+    cut(future, seat, stopped)
 }
 
 /// Drops the future where it stands.
@@ -159,17 +138,26 @@ fn cut<F, T>(
     Err(stopped)
 }
 
+/// It has returned, and its destructors have run.
 #[inline]
-fn end<F, O: Outcome>(
-    mut future: Pin<&mut Option<F>>,
-    seat: &mut Seat,
-    outcome: O,
-) -> Result<O::Value, Stopped> {
-    // Destructors first: giving up the seat lets the scope end.
-    if let Err(payload) = inside(&mut seat.ctx, || future.set(None)) {
-        seat.panicked(payload);
-    }
+fn end<O: Outcome>(seat: &mut Seat, outcome: Option<O>) -> Result<O::Value, Stopped> {
+    let outcome = outcome.expect("a child that is ready has an outcome");
     seat.finish(outcome)
+}
+
+/// The child's code has panicked: its destructors, if there is an outcome.
+#[cold]
+fn panicked<F, O: Outcome>(
+    future: Pin<&mut Option<F>>,
+    seat: &mut Seat,
+    outcome: Option<O>,
+    payload: Payload,
+) -> Result<O::Value, Stopped> {
+    seat.panicked(payload);
+    match outcome {
+        Some(outcome) => seat.finish(outcome),
+        None => cut(future, seat, Stopped::Panicked),
+    }
 }
 
 impl Seat {
@@ -181,13 +169,10 @@ impl Seat {
         grace: Option<Duration>,
     ) -> Self {
         Seat {
-            ctx: Ctx::new(node, grace, true),
+            ctx: Ctx::new(node, grace, Part::Task),
             name,
             at,
-            key: None,
             force: None,
-            has_task: true,
-            left: false,
             #[cfg(feature = "tracing")]
             span: super::spans::Surrounding::current(),
         }
@@ -196,7 +181,7 @@ impl Seat {
     /// For a closure on a thread: asked, and nothing can force it.
     pub(crate) fn of_closure(node: Arc<Node>, name: &'static str, at: Site) -> Self {
         let mut seat = Seat::new(node, name, at, Some(Duration::MAX));
-        seat.has_task = false;
+        seat.ctx.part = Part::Closure;
         seat
     }
 
@@ -220,33 +205,51 @@ impl Seat {
         &mut self.ctx
     }
 
-    /// Polls the child's own code. An error is a panic.
+    #[inline]
+    fn has_entry(&self) -> bool {
+        self.ctx.key != Key::NONE
+    }
+
+    /// Polls the child's own code, and drops it when it has returned: destructors first, as giving up the seat lets the
+    /// scope end. An error is a panic.
     #[inline]
     fn poll<F: Future>(
         &mut self,
-        future: Pin<&mut F>,
+        mut future: Pin<&mut Option<F>>,
+        outcome: &mut Option<F::Output>,
         cx: &mut Context<'_>,
-    ) -> Result<Poll<F::Output>, Payload> {
+    ) -> Result<Poll<()>, Payload> {
+        let mut code = |cx: &mut Context<'_>| {
+            let running = future.as_mut().as_pin_mut();
+            match running.expect("polled after it was done").poll(cx) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(output) => {
+                    *outcome = Some(output);
+                    future.set(None);
+                    Poll::Ready(())
+                }
+            }
+        };
         #[cfg(feature = "hooks")]
         if let Some(hook) = hook::installed() {
-            return self.poll_hooked(&*hook, future, cx);
+            return self.poll_hooked(&*hook, &mut code, cx);
         }
-        let pulse = Pulse::begin(self.node().id.serial, self.key, self.at);
+        let pulse = Pulse::begin(self.node().id.serial, self.ctx.key, self.at);
         #[cfg(feature = "tracing")]
-        let polled = inside(&mut self.ctx, || self.span.within(|| future.poll(cx)));
+        let polled = inside(&mut self.ctx, || self.span.within(|| code(cx)));
         #[cfg(not(feature = "tracing"))]
-        let polled = inside(&mut self.ctx, || future.poll(cx));
+        let polled = inside(&mut self.ctx, || code(cx));
         pulse.end();
         polled
     }
 
     #[cfg(feature = "hooks")]
-    fn poll_hooked<F: Future>(
+    fn poll_hooked(
         &mut self,
         hook: &dyn hook::PollHook,
-        mut future: Pin<&mut F>,
+        code: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>,
         cx: &mut Context<'_>,
-    ) -> Result<Poll<F::Output>, Payload> {
+    ) -> Result<Poll<()>, Payload> {
         let child = hook::Polled {
             name: self.name,
             at: self.at,
@@ -255,7 +258,7 @@ impl Seat {
         let mut polled = Ok(Poll::Pending);
         let mut poll = |cx: &mut Context<'_>| {
             if matches!(polled, Ok(Poll::Pending)) {
-                polled = inside(&mut self.ctx, || future.as_mut().poll(cx));
+                polled = inside(&mut self.ctx, || code(cx));
             }
             match polled {
                 Ok(Poll::Pending) => hook::Progress::Pending,
@@ -281,14 +284,17 @@ impl Seat {
 
     /// Asks the node to wake this task when told. `false`: that has come already.
     fn park(&mut self, cx: &Context<'_>) -> bool {
-        self.key = self.node().park(self.entry(cx));
+        let Some(key) = self.node().park(self.entry(cx)) else {
+            return false;
+        };
+        self.ctx.key = Key::from(key);
         // After parking: a mark for this child alone that comes later wakes it.
-        self.key.is_some() && !(self.node().look() && self.is_told())
+        !(self.node().look() && self.is_told())
     }
 
     /// Makes `key` the seat's entry, which goes when the seat is left.
     pub(crate) fn set_key(&mut self, key: u32) {
-        self.key = Some(key);
+        self.ctx.key = Key::from(key);
     }
 
     /// The node has something to say: is it for this child?
@@ -320,14 +326,14 @@ impl Seat {
             false => Kind::Child,
         };
         // Before looking at the hard instant, so that none that comes nearer is missed.
-        match self.key {
+        match self.ctx.key.get() {
             Some(key) => drop(self.node().rearm(key, cx.waker().clone(), kind)),
             None => {
                 let entry = Entry {
                     kind,
                     ..self.entry(cx)
                 };
-                self.key = Some(self.node().park_told(entry));
+                self.ctx.key = Key::from(self.node().park_told(entry));
             }
         }
         let until = match self.ctx.grace.get() {
@@ -351,24 +357,29 @@ impl Seat {
 
     #[inline]
     pub(crate) fn leave(&mut self) {
-        self.left = true;
-        if let Some(key) = self.key.take() {
-            self.node().unpark(key);
+        let Some(node) = self.ctx.node.take() else {
+            return;
+        };
+        if let Some(key) = self.ctx.key.get() {
+            node.unpark(key);
         }
-        if self.has_task
-            && self.node().look()
-            && let Some(id) = task::try_id()
-        {
-            self.node().forget_singled(id);
+        if node.look() && self.ctx.part == Part::Task {
+            forget_singled(&node);
         }
-        self.node().leave_child();
+        node.leave_child();
+    }
+}
+
+#[cold]
+fn forget_singled(node: &Node) {
+    if let Some(id) = task::try_id() {
+        node.forget_singled(id);
     }
 }
 
 impl Drop for Seat {
+    #[inline]
     fn drop(&mut self) {
-        if !self.left {
-            self.leave();
-        }
+        self.leave();
     }
 }

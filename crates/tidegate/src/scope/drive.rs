@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     cancel::{
-        Ctx, Failure, Fault, Hold, Node, Opener, Payload, Role, Site, current, hold, inside,
+        Ctx, Failure, Fault, Hold, Node, Opener, Part, Payload, Role, Site, current, hold, inside,
         is_doomed,
     },
     root,
@@ -212,7 +212,7 @@ where
 impl Owner {
     pub(crate) fn new(node: Arc<Node>, opts: Opts) -> Self {
         Owner {
-            ctx: Ctx::new(node, opts.body_grace(), false),
+            ctx: Ctx::new(node, opts.body_grace(), Part::Body),
             on_leave: opts.on_leave,
             body_failed: false,
             parked: (0, 0),

@@ -2,7 +2,9 @@
 
 use super::passed;
 use crate::{
-    cancel::{Ctx, Hold, MAX_CHILDREN, Node, NodeOpts, Role, Site, after, current, hold, inside},
+    cancel::{
+        Ctx, Hold, MAX_CHILDREN, Node, NodeOpts, Part, Role, Site, after, current, hold, inside,
+    },
     root,
 };
 use pin_project_lite::pin_project;
@@ -129,10 +131,13 @@ impl Open {
             grace: None,
             limit: MAX_CHILDREN,
         };
-        let is_child = opener.is_child;
+        let part = match opener.is_child {
+            true => Part::Task,
+            false => Part::Body,
+        };
         let node = Node::new(Some(parent), opener, Role::Shield, opts);
         Open {
-            ctx: Ctx::new(node, None, is_child),
+            ctx: Ctx::new(node, None, part),
             until,
             timer: None,
             _hold: hold(),
