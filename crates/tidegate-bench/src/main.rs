@@ -26,6 +26,7 @@ mod programs;
 mod runner;
 mod scope;
 mod suite;
+mod waiting;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -45,6 +46,15 @@ usage: tidegate-bench [NAME-PREFIX] [--peers] [--quick] [--as-built]
   --as-built   the programs as they are in the target folder; default: they are built first";
 
 fn main() -> ExitCode {
+    if let Some(line) = waiting::child(std::env::args().skip(1)) {
+        return match line.and_then(|line| Ok(writeln!(io::stdout(), "{line}")?)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                say(&format!("tidegate-bench: {error}"));
+                ExitCode::FAILURE
+            }
+        };
+    }
     match arguments(std::env::args().skip(1))
         .map(|(prefix, setting)| measure_all(&prefix, &setting))
     {
