@@ -179,6 +179,11 @@ impl Engine {
         }
     }
 
+    /// The run was told to stop before it could start its threads. Its journal stays as that of a run that was killed.
+    pub(super) fn never_began(self, why: Reason) -> Report {
+        self.report(Some(Stop::Told(told(why))), false)
+    }
+
     /// Runs until everything that was taken is settled and committed, or given up.
     pub(super) async fn run(mut self, scope: &Scope<RunError>) -> Result<Report, RunError> {
         let mut gather: Gather<Worked, RunError> = scope.gather();

@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 use tidegate::{
-    Opts, ScopeError, scope,
+    Opts, RefusedBecause, ScopeError, scope,
     stream::{Drain, channel},
 };
 use tidegate_sql::Access;
@@ -83,19 +83,27 @@ pub(super) async fn run(
     let most = plan.records.in_flight + THREADS;
     let opts = Opts::named("flow").max_children(most).grace(options.grace);
     let ended = scope(opts, async move |scope: &tidegate::Scope<RunError>| {
-        let started =
+        let no_thread =
             |thread: &str| RunError::Internal(format!("the {thread} could not be started"));
         let writing = scope.spawn_thread("writer", move |_| {
             write();
             Ok(())
         });
         // The scope waits for its threads; there is no value to await.
-        drop(writing.map_err(|_| started("writer"))?);
+        match writing.map(drop).map_err(|refused| refused.because) {
+            Ok(()) => {}
+            Err(RefusedBecause::Cancelling(why)) => return Ok(engine.never_began(why)),
+            Err(_) => return Err(no_thread("writer")),
+        }
         let reading = scope.spawn_thread("reader", move |_| {
             reader.run();
             Ok(())
         });
-        drop(reading.map_err(|_| started("reader"))?);
+        match reading.map(drop).map_err(|refused| refused.because) {
+            // The engine hears the same word before it asks for a record.
+            Ok(()) | Err(RefusedBecause::Cancelling(_)) => {}
+            Err(_) => return Err(no_thread("reader")),
+        }
         engine.run(scope).await
     })
     .await;

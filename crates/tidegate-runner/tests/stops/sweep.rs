@@ -73,7 +73,11 @@ fn stops(points: usize) -> Vec<Stop> {
     for (index, mode) in Mode::ALL.into_iter().enumerate() {
         let first = 1 + index * stride / Mode::ALL.len();
         let swept = (first..=points).step_by(stride);
-        stops.extend(swept.map(|point| Stop { mode, point }));
+        stops.extend(
+            [0].into_iter()
+                .chain(swept)
+                .map(|point| Stop { mode, point }),
+        );
     }
     stops
 }
