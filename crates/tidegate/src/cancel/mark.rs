@@ -161,15 +161,16 @@ impl Node {
     /// For an owner that is dropped: the decision that made it so, if there is one, else `OwnerDropped`.
     pub(crate) fn cancel_dropped(&self) {
         let above = self.parent.as_ref();
-        let told = self
-            .told()
-            .or_else(|| above?.told())
+        let told = self.told().unwrap_or_else(|| {
+            let above = above.and_then(|above| above.told());
             // One child may have been told alone, with what it has opened.
-            .or_else(context::told)
-            .unwrap_or_else(|| Told {
-                reason: Reason::OwnerDropped,
+            let decision = above.or_else(context::told).map(|told| told.reason);
+            Told {
+                reason: decision.unwrap_or(Reason::OwnerDropped),
+                // Not when that was told: what stood in a shield hears of it only now, and has its whole grace.
                 at: Instant::now(),
-            });
+            }
+        });
         // What stood in a shield has heard nothing of the end that its parent is given.
         self.tell(told, above.and_then(|above| above.hard()));
     }

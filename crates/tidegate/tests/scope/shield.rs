@@ -365,6 +365,27 @@ async fn an_ended_child_and_a_second_word_change_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_grace_of_what_stood_in_a_shield_begins_when_that_is_dropped() {
+    let (start, drops) = (Instant::now(), Drops::default());
+    let guard = drops.timed(start);
+    let ended = scope("outer", async |s: &Scope<Fail>| {
+        s.cancel(STOP, 60 * SEC);
+        let inside = scope("inside", async |inside: &Scope<Fail>| {
+            let child = inside.spawn_with_grace("child", 2 * SEC, async move {
+                let _guard = guard;
+                forever::<()>().await
+            });
+            drop(child.await);
+            forever::<()>().await
+        });
+        assert!(timeout(3 * SEC, shield(9 * SEC, inside)).await.is_err());
+        Ok(())
+    });
+    assert!(ended.await.is_ok());
+    assert_eq!(drops.secs(), 5);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_shielded_child_of_a_dropped_scope_is_waited_for_by_the_parent() {
     let log = Log::default();
     let (start, seen) = (Instant::now(), log.clone());
