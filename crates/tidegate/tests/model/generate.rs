@@ -45,12 +45,16 @@ fn step(inner: impl Strategy<Value = Block> + Clone + 'static) -> impl Strategy<
         2 => Just(Kind::Background),
     ];
     let work = inner.clone().prop_map(Arc::new);
-    let body = inner.prop_map(Arc::new);
+    let body = inner.clone().prop_map(Arc::new);
+    let shielded = inner.prop_map(Arc::new);
     prop_oneof![
         3 => simple_step(),
         6 => (0..4_usize, kind, work).prop_map(|(into, kind, work)| Step::Spawn { into, kind, work }),
         4 => (knobs(), option::weighted(0.25, ticks()), body, ticks()).prop_map(
             |(knobs, drop_after, body, pause)| Step::Open { knobs, drop_after, body, pause }
+        ),
+        3 => (ticks(), option::weighted(0.2, ticks()), shielded, ticks()).prop_map(
+            |(within, drop_after, work, pause)| Step::Shield { within, drop_after, work, pause }
         ),
         2 => (0..4_usize, ticks()).prop_map(|(task, pause)| Step::Stop { task, why: "", pause }),
         2 => (0..4_usize, ticks()).prop_map(|(task, pause)| Step::AwaitTask { task, pause }),

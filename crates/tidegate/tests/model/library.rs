@@ -2,7 +2,7 @@
 
 use crate::{
     program::{Block, End, Grace, Kind, Knobs, Program, Step, Ticks},
-    seen::{Account, Ambient, Because, Event, Failure, Outcome, Stopped, What, Why},
+    seen::{Account, Ambient, Because, Event, Failure, Outcome, Shielded, Stopped, What, Why},
 };
 use std::{
     fmt,
@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tidegate::{Leave, Opts, Reason, RefusedBecause, Scope, ScopeError, Task, root, scope};
+use tidegate::{Leave, Opts, Reason, RefusedBecause, Scope, ScopeError, Task, root, scope, shield};
 use tokio::time::{Instant, sleep, timeout};
 
 /// The error of every block.
@@ -168,6 +168,26 @@ impl Actor {
                     None => What::Scope(shown(opening.await)),
                 };
                 self.note(seen);
+                sleep(pause.into()).await;
+                self.note(What::Slept);
+            }
+            Step::Shield {
+                within,
+                drop_after,
+                work,
+                pause,
+            } => {
+                let shield = shield(within.into(), self.inside(work).run());
+                let result = match drop_after {
+                    Some(after) => timeout(after.into(), shield).await.ok(),
+                    None => Some(shield.await),
+                };
+                self.note(match result {
+                    None => What::GaveUp,
+                    Some(Ok(Ok(()))) => What::Shield(Shielded::Value),
+                    Some(Ok(Err(Fail))) => What::Shield(Shielded::Error),
+                    Some(Err(_)) => What::Shield(Shielded::Overdue),
+                });
                 sleep(pause.into()).await;
                 self.note(What::Slept);
             }

@@ -5,18 +5,20 @@
 //!   on until the earliest of that instant plus its grace and the hard instants of its scope and of all above; the rest
 //!   is dropped at its current await.
 //! - A failure is recorded, then tells its scope. A failure of a background child is one of the scope that spawned it.
+//! - An open shield keeps its task, whatever its graces, until the hard instants, and what is inside hears nothing from
+//!   above; once it has ended, what is still left below hears what stands above, as of that instant.
 //! - A dropped scope is told, then its body is dropped; its parent waits for its children.
 
 use crate::{
     program::{Block, End, Grace, Kind, Knobs, Program, Step},
-    seen::{Account, Ambient, Because, Event, Failure, Outcome, Stopped, What, Why},
+    seen::{Account, Ambient, Because, Event, Failure, Outcome, Shielded, Stopped, What, Why},
 };
 use std::sync::Arc;
 
 /// Runs the program in the model.
 pub(crate) fn run(program: &Program) -> Account {
     let mut model = Model::default();
-    let top = model.open(None, program.top.name, &plain(), None, false);
+    let top = model.open(None, program.top.name, &plain(), None, Role::Scope);
     let actor = Actor {
         scope: top,
         alone: None,
@@ -69,8 +71,7 @@ struct Scope {
     parent: Option<usize>,
     /// The child that has opened it.
     opener: Option<usize>,
-    /// Holds the background children of its parent.
-    hidden: bool,
+    role: Role,
     grace: Option<u64>,
     deadline: Option<(u64, usize)>,
     cancel_on_leave: bool,
@@ -81,6 +82,15 @@ struct Scope {
     background: Option<usize>,
     failures: Vec<Failure>,
     stage: Stage,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Scope,
+    /// Holds the background children of its parent.
+    Hidden,
+    /// The inside of a shield.
+    Shield,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -121,6 +131,8 @@ struct Frame {
     started: bool,
     /// Was told before the task was woken: looks at its time only from the outside in.
     stays: bool,
+    /// Whether a shield was open inside when it last looked.
+    was_shielded: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -139,6 +151,32 @@ enum Wait {
         give_up: Option<u64>,
         pause: u64,
     },
+    Shield {
+        shield: usize,
+        until: u64,
+        give_up: Option<u64>,
+        pause: u64,
+    },
+}
+
+impl Wait {
+    /// The scope or the shield inside, when the wait for it is given up, and the pause then.
+    fn inside(self) -> Option<(usize, Option<u64>, u64)> {
+        match self {
+            Wait::Scope {
+                scope: inside,
+                give_up,
+                pause,
+            }
+            | Wait::Shield {
+                shield: inside,
+                give_up,
+                pause,
+                ..
+            } => Some((inside, give_up, pause)),
+            Wait::No | Wait::Until(_) | Wait::Told { .. } | Wait::Task { .. } => None,
+        }
+    }
 }
 
 impl Frame {
@@ -153,6 +191,7 @@ impl Frame {
             tasks: Vec::new(),
             started: false,
             stays: false,
+            was_shielded: false,
         }
     }
 }
@@ -169,6 +208,9 @@ impl Model {
                 match frame.wait {
                     Wait::Until(at) => instants.push(at),
                     Wait::Scope { give_up, .. } => instants.extend(give_up),
+                    Wait::Shield { until, give_up, .. } => {
+                        instants.extend(give_up.into_iter().chain([until]));
+                    }
                     Wait::No | Wait::Told { .. } | Wait::Task { .. } => {}
                 }
                 instants.extend(self.forced_at(actor, depth));
@@ -180,12 +222,15 @@ impl Model {
     /// The instant of a deadline that this scope keeps itself.
     fn own_deadline(&self, scope: usize) -> Option<u64> {
         let Scope {
+            role,
             deadline,
             told,
             stage,
             ..
         } = &self.scopes[scope];
         match (deadline, told, stage) {
+            // A shield looks at its own after its work.
+            _ if *role == Role::Shield => None,
             (Some((at, by)), None, Stage::Body | Stage::Joining(_)) if *by == scope => Some(*at),
             _ => None,
         }
@@ -209,15 +254,29 @@ impl Model {
     fn forced_at(&self, actor: usize, depth: usize) -> Option<u64> {
         let frame = &self.actors[actor].frames[depth];
         let (_, told_at) = self.told(actor, depth)?;
-        let own = told_at + frame.grace?;
         let hard = self.scopes[frame.scope].hard;
+        if self.is_shielded(actor, depth) {
+            return hard;
+        }
+        let own = told_at + frame.grace?;
         Some(hard.map_or(own, |hard| hard.min(own)))
     }
 
     /// Whether it is dropped at its current await.
     fn is_over(&self, actor: usize, depth: usize) -> bool {
-        self.told(actor, depth).is_some()
-            && self.forced_at(actor, depth).is_none_or(|at| at <= self.now)
+        let forced_at = self.forced_at(actor, depth);
+        let is_due = match self.is_shielded(actor, depth) {
+            true => forced_at.is_some_and(|at| at <= self.now),
+            false => forced_at.is_none_or(|at| at <= self.now),
+        };
+        self.told(actor, depth).is_some() && is_due
+    }
+
+    fn is_shielded(&self, actor: usize, depth: usize) -> bool {
+        let inside = &self.actors[actor].frames[depth + 1..];
+        inside
+            .iter()
+            .any(|frame| self.scopes[frame.scope].role == Role::Shield)
     }
 
     fn until_quiet(&mut self) {
@@ -242,10 +301,12 @@ impl Model {
         name: &'static str,
         knobs: &Knobs,
         opener: Option<usize>,
-        hidden: bool,
+        role: Role,
     ) -> usize {
         let id = self.scopes.len();
-        let above = parent.and_then(|parent| self.scopes[parent].deadline);
+        let above = parent
+            .filter(|_| role != Role::Shield)
+            .and_then(|parent| self.scopes[parent].deadline);
         let own = knobs.timeout.map(|after| (self.now + after.0, id));
         let deadline = match (own, above) {
             (Some(own), Some(above)) if own.0 < above.0 => Some(own),
@@ -256,7 +317,7 @@ impl Model {
             name,
             parent,
             opener,
-            hidden,
+            role,
             grace: match knobs.grace {
                 Grace::Default => None,
                 Grace::Zero => Some(0),
@@ -273,7 +334,7 @@ impl Model {
             stage: Stage::Body,
         });
         let alone = opener.and_then(|opener| self.actors[opener].alone);
-        if let Some(parent) = parent
+        if let Some(parent) = parent.filter(|_| role != Role::Shield)
             && let Some((why, at)) = alone.or(self.scopes[parent].told)
         {
             self.tell(id, why, at, self.scopes[parent].hard);
@@ -307,6 +368,10 @@ impl Model {
         this.hard = wishes.into_iter().flatten().min();
         let hard = this.hard;
         for below in self.below(scope) {
+            let Scope { role, stage, .. } = self.scopes[below];
+            if role == Role::Shield && stage == Stage::Body {
+                continue;
+            }
             self.tell(below, why, at, hard);
         }
     }
@@ -327,7 +392,7 @@ impl Model {
 
     fn fail(&mut self, scope: usize, block: &'static str, is_panic: bool) {
         let scope = match self.scopes[scope].parent {
-            Some(parent) if self.scopes[scope].hidden => parent,
+            Some(parent) if self.scopes[scope].role == Role::Hidden => parent,
             _ => scope,
         };
         let after_cancel = self.scopes[scope].told.is_some();
@@ -385,11 +450,23 @@ impl Model {
     }
 
     /// Its future is dropped; the body still stands.
-    fn tell_dropped(&mut self, scope: usize) {
-        let why = self.scopes[scope]
-            .told
-            .map_or(Why::OwnerDropped, |(why, _)| why);
-        self.tell(scope, why, self.now, None);
+    fn tell_dropped(&mut self, scope: usize, above: Option<Why>) {
+        let here = self.scopes[scope].told.map(|(why, _)| why);
+        let why = here.or(above).unwrap_or(Why::OwnerDropped);
+        let parent = self.scopes[scope].parent;
+        let hard = parent.and_then(|parent| self.scopes[parent].hard);
+        self.tell(scope, why, self.now, hard);
+    }
+
+    /// Nothing holds any more what stands above.
+    fn close_shield(&mut self, shield: usize) {
+        self.scopes[shield].stage = Stage::Orphan;
+        if let Some(parent) = self.scopes[shield].parent
+            && let Some((why, _)) = self.scopes[parent].told
+        {
+            self.tell(shield, why, self.now, self.scopes[parent].hard);
+        }
+        self.bury_orphans();
     }
 
     fn bury_orphans(&mut self) {
@@ -408,7 +485,7 @@ impl Model {
         let this = &self.scopes[scope];
         let above = this.parent.map(|parent| self.path(parent));
         match above {
-            Some(above) if this.hidden => above,
+            Some(above) if this.role != Role::Scope => above,
             Some(above) => format!("{above}/{}", this.name),
             None => this.name.into(),
         }
@@ -421,21 +498,33 @@ impl Model {
         // From the outside in: what is over is dropped with all that is inside.
         for depth in 0..self.actors[actor].frames.len() {
             self.actors[actor].frames[depth].stays = self.told(actor, depth).is_some();
+            self.actors[actor].frames[depth].was_shielded = self.is_shielded(actor, depth);
             if self.is_over(actor, depth) {
                 self.drop_frame(actor, depth);
                 self.settle(actor);
                 return true;
             }
-            if let Wait::Scope {
-                scope,
-                give_up: Some(at),
-                pause,
-            } = self.actors[actor].frames[depth].wait
+            let wait = self.actors[actor].frames[depth].wait;
+            if let Some((_, Some(at), pause)) = wait.inside()
                 && at <= self.now
             {
-                self.tell_dropped(scope);
                 self.drop_above(actor, depth);
                 self.note(actor, depth, What::GaveUp);
+                self.actors[actor].frames[depth].wait = Wait::Until(self.now + pause);
+                self.settle(actor);
+                return true;
+            }
+            if let Wait::Shield {
+                shield,
+                until,
+                pause,
+                ..
+            } = wait
+                && until <= self.now
+            {
+                self.tell(shield, Why::Deadline("shield"), until, None);
+                self.drop_above(actor, depth);
+                self.note(actor, depth, What::Shield(Shielded::Overdue));
                 self.actors[actor].frames[depth].wait = Wait::Until(self.now + pause);
                 self.settle(actor);
                 return true;
@@ -453,7 +542,9 @@ impl Model {
         loop {
             while self.advance(actor) {}
             let over = (0..self.actors[actor].frames.len()).rev().find(|depth| {
-                !self.actors[actor].frames[*depth].stays && self.is_over(actor, *depth)
+                let frame = &self.actors[actor].frames[*depth];
+                let looks = !frame.stays || frame.was_shielded != self.is_shielded(actor, *depth);
+                looks && self.is_over(actor, *depth)
             });
             match over {
                 Some(depth) => self.drop_frame(actor, depth),
@@ -508,7 +599,7 @@ impl Model {
                 self.actors[actor].frames[depth].wait = Wait::Until(self.now + pause);
                 return true;
             }
-            Wait::Until(_) => return false,
+            Wait::Until(_) | Wait::Shield { .. } => return false,
         }
         self.run(actor);
         true
@@ -554,7 +645,7 @@ impl Model {
                 let frame = &self.actors[actor].frames[depth];
                 let (parent, mut around) = (frame.scope, frame.around.clone());
                 let opener = (depth == 0).then_some(actor);
-                let scope = self.open(Some(parent), body.name, knobs, opener, false);
+                let scope = self.open(Some(parent), body.name, knobs, opener, Role::Scope);
                 around.push(scope);
                 let grace = match knobs.grace {
                     Grace::Some(grace) => Some(grace.0),
@@ -567,6 +658,30 @@ impl Model {
                 };
                 self.actors[actor].frames[depth].wait = wait;
                 let inner = Frame::new(body, scope, grace, around);
+                self.actors[actor].frames.push(inner);
+                return Some(wait);
+            }
+            Step::Shield {
+                within,
+                drop_after,
+                work,
+                pause,
+            } => {
+                let frame = &self.actors[actor].frames[depth];
+                let (parent, around) = (frame.scope, frame.around.clone());
+                let knobs = Knobs {
+                    timeout: Some(*within),
+                    ..plain()
+                };
+                let shield = self.open(Some(parent), "shield", &knobs, None, Role::Shield);
+                let wait = Wait::Shield {
+                    shield,
+                    until: self.now + within.0,
+                    give_up: drop_after.map(|after| self.now + after.0),
+                    pause: pause.0,
+                };
+                self.actors[actor].frames[depth].wait = wait;
+                let inner = Frame::new(work, shield, None, around);
                 self.actors[actor].frames.push(inner);
                 return Some(wait);
             }
@@ -635,7 +750,7 @@ impl Model {
             return background;
         }
         let name = self.scopes[scope].name;
-        let background = self.open(Some(scope), name, &plain(), None, true);
+        let background = self.open(Some(scope), name, &plain(), None, Role::Hidden);
         self.scopes[scope].background = Some(background);
         background
     }
@@ -652,10 +767,42 @@ impl Model {
             End::Error => Err(Stopped::Failed),
             End::Panic => Err(Stopped::Panicked),
         };
+        if self.scopes[frame.scope].role == Role::Shield {
+            return self.end_shield(actor, depth, frame.scope, end);
+        }
         if end != End::Value {
             self.fail(frame.scope, name, end == End::Panic);
         }
         self.left(actor, depth, frame.scope, result);
+    }
+
+    /// The work of a shield, which was the innermost frame, is at its end.
+    fn end_shield(&mut self, actor: usize, depth: usize, shield: usize, end: End) {
+        self.close_shield(shield);
+        let seen = match end {
+            End::Value => Shielded::Value,
+            End::Error => Shielded::Error,
+            End::Panic => return self.unwind(actor, depth - 1),
+        };
+        self.note(actor, depth - 1, What::Shield(seen));
+        let wait = &mut self.actors[actor].frames[depth - 1].wait;
+        if let Some((_, _, pause)) = wait.inside() {
+            *wait = Wait::Until(self.now + pause);
+        }
+    }
+
+    /// A panic comes up to the innermost frame.
+    fn unwind(&mut self, actor: usize, depth: usize) {
+        let Some(frame) = self.actors[actor].frames.pop() else {
+            return;
+        };
+        self.push(frame.block.name, What::Dropped { started: true }, None);
+        if self.scopes[frame.scope].role == Role::Shield {
+            self.close_shield(frame.scope);
+            return self.unwind(actor, depth - 1);
+        }
+        self.fail(frame.scope, frame.block.name, true);
+        self.left(actor, depth, frame.scope, Err(Stopped::Panicked));
     }
 
     /// The innermost frame, which was in `scope`, is gone.
@@ -675,9 +822,6 @@ impl Model {
 
     /// Drops a frame that is over, and what is inside.
     fn drop_frame(&mut self, actor: usize, depth: usize) {
-        if let Wait::Scope { scope, .. } = self.actors[actor].frames[depth].wait {
-            self.tell_dropped(scope);
-        }
         self.drop_above(actor, depth);
         let (why, _) = self.told(actor, depth).expect("it is over");
         let Some(frame) = self.actors[actor].frames.pop() else {
@@ -692,8 +836,9 @@ impl Model {
         self.left(actor, depth, frame.scope, Err(stopped));
     }
 
-    /// Drops the scope that a frame waits for: its future, with all that is inside.
+    /// Drops the scope or the shield that a frame waits for: its future, with all that is inside.
     fn drop_above(&mut self, actor: usize, depth: usize) {
+        let mut above = self.told(actor, depth).map(|(why, _)| why);
         let inner = self.actors[actor].frames.split_off(depth + 1);
         for frame in &inner {
             let started = frame.started;
@@ -705,11 +850,12 @@ impl Model {
             .chain(waits)
             .collect();
         for wait in waits {
-            if let Wait::Scope { scope, .. } = wait
-                && self.scopes[scope].stage != Stage::Ended
+            if let Some((inside, _, _)) = wait.inside()
+                && self.scopes[inside].stage != Stage::Ended
             {
-                self.tell_dropped(scope);
-                self.scopes[scope].stage = Stage::Orphan;
+                self.tell_dropped(inside, above);
+                self.scopes[inside].stage = Stage::Orphan;
+                above = self.scopes[inside].told.map(|(why, _)| why);
             }
         }
         self.bury_orphans();

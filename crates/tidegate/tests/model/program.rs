@@ -44,6 +44,12 @@ pub(crate) enum Step {
         body: Arc<Block>,
         pause: Ticks,
     },
+    Shield {
+        within: Ticks,
+        drop_after: Option<Ticks>,
+        work: Arc<Block>,
+        pause: Ticks,
+    },
     AwaitTold {
         pause: Ticks,
     },
@@ -113,6 +119,8 @@ impl Program {
             held: None,
             foreign: 0,
             in_background: false,
+            in_shield: false,
+            sections: 1,
             woken: true,
             fresh: false,
         };
@@ -141,6 +149,7 @@ fn has_background(block: &Block) -> bool {
     block.steps.iter().any(|step| match step {
         Step::Spawn { kind, work, .. } => matches!(kind, Kind::Background) || has_background(work),
         Step::Open { body, .. } => has_background(body),
+        Step::Shield { work, .. } => has_background(work),
         _ => false,
     })
 }
@@ -168,9 +177,15 @@ struct Place {
     held: Option<usize>,
     foreign: usize,
     in_background: bool,
+    /// Or in a child of one that is.
+    in_shield: bool,
+    /// How many of the task's sections a shield would hold that none inside of another one holds. With two of them, what
+    /// is outside may or may not hear how the inner one ended, when that is cut.
+    sections: usize,
     /// No other task can have been woken by the cause of this step.
     woken: bool,
-    /// A background child was spawned since the last await.
+    /// A child was spawned since the last await: a background one, or any inside of a shield. What is outside of a shield
+    /// and is to be dropped in the same tick may be so before or after that begins.
     fresh: bool,
 }
 
@@ -256,17 +271,22 @@ impl Shaping {
                     held: (!background).then_some(into),
                     foreign: around,
                     in_background: place.in_background || background,
+                    in_shield: place.in_shield,
+                    sections: 1,
                     woken: false,
                     fresh: false,
                 };
                 let work = Arc::new(self.block(work, &mut inside, false));
                 *tasks += usize::from(!background);
-                place.fresh |= background;
+                place.fresh |= background || place.in_shield;
                 steps.push(Step::Spawn { into, kind, work });
             }
-            Step::Cancel { whom, grace, .. } if self.has(1) => {
+            Step::Cancel { whom, grace, .. } if self.has(2) => {
                 if !place.woken {
                     self.wake(steps, place, kept);
+                } else if place.fresh && place.in_shield {
+                    steps.push(Step::Sleep(self.span(Ticks(0))));
+                    place.fresh = false;
                 }
                 steps.push(Step::Cancel {
                     whom: around - 1 - whom % around,
@@ -291,12 +311,35 @@ impl Shaping {
                 let drop_after = self.maybe(*drop_after);
                 let pause = self.span(*pause);
                 place.limited.push(knobs.at_most.is_some());
+                place.sections += 1;
                 let body = Arc::new(self.block(body, place, true));
                 place.limited.pop();
+                place.sections -= 1;
                 steps.push(Step::Open {
                     knobs,
                     drop_after,
                     body,
+                    pause,
+                });
+                (place.woken, place.fresh) = (true, false);
+            }
+            Step::Shield {
+                within,
+                drop_after,
+                work,
+                pause,
+            } if self.has(5) && place.sections < 2 => {
+                let within = self.span(*within);
+                let drop_after = self.maybe(*drop_after);
+                let pause = self.span(*pause);
+                let (in_shield, sections) = (place.in_shield, place.sections);
+                (place.in_shield, place.sections) = (true, 0);
+                let work = Arc::new(self.block(work, place, true));
+                (place.in_shield, place.sections) = (in_shield, sections);
+                steps.push(Step::Shield {
+                    within,
+                    drop_after,
+                    work,
                     pause,
                 });
                 (place.woken, place.fresh) = (true, false);
@@ -404,6 +447,19 @@ fn show_block(
                 scopes.push(body.name);
                 show_block(f, body, scopes, depth + 1)?;
                 scopes.pop();
+                writeln!(f, ", pause {pause}")?;
+            }
+            Step::Shield {
+                within,
+                drop_after,
+                work,
+                pause,
+            } => {
+                write!(f, "shield {} for {within}", work.name)?;
+                if let Some(after) = drop_after {
+                    write!(f, ", dropped after {after}")?;
+                }
+                show_block(f, work, scopes, depth + 1)?;
                 writeln!(f, ", pause {pause}")?;
             }
             Step::AwaitTold { pause } => writeln!(f, "await being told, pause {pause}")?,

@@ -22,7 +22,8 @@ pub(crate) enum What {
     Told(Why),
     Task(Result<(), Stopped>),
     Scope(Outcome),
-    /// The scope's future was dropped by the time-out around it.
+    Shield(Shielded),
+    /// The scope's, or the shield's, future was dropped by the time-out around it.
     GaveUp,
     Ends(End),
     Dropped {
@@ -70,6 +71,13 @@ pub(crate) enum Outcome {
     Value,
     Failed(Vec<Failure>),
     Cancelled(Why),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shielded {
+    Value,
+    Error,
+    Overdue,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
