@@ -278,7 +278,8 @@ impl Shaping {
                 };
                 let work = Arc::new(self.block(work, &mut inside, false));
                 *tasks += usize::from(!background);
-                place.fresh |= background || place.in_shield;
+                // The block's end may be what has the background told, and with it a scope that is open there.
+                place.fresh |= background || place.in_shield || place.in_background;
                 steps.push(Step::Spawn { into, kind, work });
             }
             Step::Cancel { whom, grace, .. } if self.has(2) => {
