@@ -14,6 +14,11 @@ use tokio::{sync::oneshot, task::JoinHandle};
 
 /// The value that a child will have. Dropping it lets the child run on: its scope owns it and waits for it.
 ///
+/// Code that was told to stop, and is to be dropped at its next await, does not hear that a child has ended without a
+/// value: it stays at that await until it is dropped. So do not block a thread on a task from inside a child without a
+/// grace (`block_on` in `block_in_place`): nobody could drop it there. Closures of `spawn_thread` and `spawn_blocking`
+/// may.
+///
 /// # Cancel safety
 ///
 /// Awaiting `&mut task` may be given up and taken up again.
