@@ -150,7 +150,7 @@ impl Command {
             let tended = s
                 .try_spawn_with_grace("tend", grace, tend(started, leader, plan))
                 .map_err(|refused| not_started(refused.because))?;
-            Ok(tended.await?)
+            tended.await.map_err(ProcessError::NotStarted)
         };
         let opened = scope(Opts::named(name).grace(grace), body);
         async move { opened.await.map_err(error) }

@@ -26,7 +26,7 @@ pub enum ProcessError {
     },
     /// There was no thread to run it on.
     #[error("not run")]
-    NotStarted(#[from] Stopped),
+    NotStarted(#[source] Stopped),
     /// A pipe could not be read or written.
     #[error("a pipe to the process failed")]
     Pipe(#[source] io::Error),

@@ -39,7 +39,11 @@ pub(crate) async fn tend(
 ) -> Result<Output, ProcessError> {
     let mut process = match started.await {
         Ok(started) => started?,
-        Err(_unresolved) => return Err(leader.await.err().unwrap_or(Stopped::Panicked).into()),
+        Err(_unresolved) => {
+            return Err(ProcessError::NotStarted(
+                leader.await.err().unwrap_or(Stopped::Panicked),
+            ));
+        }
     };
     let Plan {
         stdin,
@@ -80,7 +84,7 @@ pub(crate) async fn tend(
         }
         // Kills who is left.
         drop(process);
-        let status = leader.await?;
+        let status = leader.await.map_err(ProcessError::NotStarted)?;
         if done.is_none() {
             done = timeout(PIPES_AFTER_END, pipes).await.ok();
         }
