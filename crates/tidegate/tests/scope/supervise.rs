@@ -59,6 +59,25 @@ async fn a_failure_whose_handle_was_dropped_comes_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_background_child_that_fails_at_its_end_says_that_the_scope_was_not_told() {
+    let done = supervise("open", async |s: &Supervisor<Fail>| {
+        // In a shield, as what is told without one does not come to fail.
+        let work = async {
+            shield(2 * SEC, after::<()>(SEC, fail("late")))
+                .await
+                .unwrap()
+        };
+        s.spawn_background("background", work)?;
+        tokio::time::sleep(MS).await;
+        Ok(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(kept(&done), ["background: late"]);
+    assert!(!done.failures[0].after_cancel);
+}
+
+#[tokio::test(start_paused = true)]
 async fn failures_may_be_taken_while_the_scope_runs() {
     let done = supervise("long", async |s: &Supervisor<Fail>| {
         drop(s.spawn("first", async { fail::<()>("x") }).await);

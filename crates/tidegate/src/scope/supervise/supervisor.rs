@@ -77,7 +77,8 @@ impl<E: Fault> Supervisor<E> {
         F: Future<Output = Result<T, E>> + Send + 'static,
         T: Send + 'static,
     {
-        try_spawn_in(&self.scope, name, Location::caller(), None, work)
+        let origin = origin(&self.scope, name, Location::caller());
+        try_spawn_in(&self.scope, origin, None, work)
     }
 
     /// [`try_spawn`](Supervisor::try_spawn) with the grace of [`spawn_with_grace`](Supervisor::spawn_with_grace).
@@ -96,7 +97,8 @@ impl<E: Fault> Supervisor<E> {
         F: Future<Output = Result<T, E>> + Send + 'static,
         T: Send + 'static,
     {
-        try_spawn_in(&self.scope, name, Location::caller(), Some(grace), work)
+        let origin = origin(&self.scope, name, Location::caller());
+        try_spawn_in(&self.scope, origin, Some(grace), work)
     }
 
     /// Spawns a child that does not keep the scope open: when the body has returned and every other child has ended, it
@@ -112,7 +114,9 @@ impl<E: Fault> Supervisor<E> {
         F: Future<Output = Result<(), E>> + Send + 'static,
     {
         let hidden = Scope::of(self.scope.node().background());
-        try_spawn_in(&hidden, name, Location::caller(), None, work).map(drop)
+        // The hidden scope is told when the others have ended; whether this one was is what the failure says.
+        let origin = origin(&self.scope, name, Location::caller());
+        try_spawn_in(&hidden, origin, None, work).map(drop)
     }
 
     /// Takes the failures so far of children whose handle was dropped; they are not in the scope's result then.
@@ -183,8 +187,7 @@ impl<E: Fault> Supervisor<E> {
 
 fn try_spawn_in<F, T, E>(
     scope: &Scope<Infallible>,
-    name: &'static str,
-    at: Site,
+    origin: Origin,
     grace: Option<Duration>,
     work: F,
 ) -> Result<Child<T, E>, Refused<F>>
@@ -194,7 +197,8 @@ where
     E: Fault,
 {
     let slot = Slot::new();
-    let work = Isolated::new(work, origin(scope, name, at), slot.clone());
+    let (name, at) = (origin.name, origin.at);
+    let work = Isolated::new(work, origin, slot.clone());
     match scope.try_spawn_at(name, at, grace, work) {
         Ok(task) => Ok(Child::new(task, slot, scope.node().clone())),
         Err(refused) => Err(refused.map(Isolated::into_work)),
