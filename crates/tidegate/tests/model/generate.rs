@@ -1,10 +1,14 @@
-//! Random raw programs.
+//! Random programs.
 
-use crate::program::{Block, End, Grace, Kind, Knobs, Step, Ticks};
+use crate::program::{Block, End, Grace, Kind, Knobs, Program, Step, Ticks};
 use proptest::{collection::vec, option, prelude::*};
 use std::sync::Arc;
 
-pub(crate) fn block() -> impl Strategy<Value = Block> {
+pub(crate) fn program() -> impl Strategy<Value = Program> {
+    (block(), any::<bool>()).prop_map(|(raw, supervised)| Program::of(&raw, supervised))
+}
+
+fn block() -> impl Strategy<Value = Block> {
     let inner =
         block_of(simple_step(), 0..4).prop_recursive(3, 40, 5, |inner| block_of(step(inner), 1..5));
     block_of(step(inner), 1..7)
@@ -49,7 +53,7 @@ fn step(inner: impl Strategy<Value = Block> + Clone + 'static) -> impl Strategy<
     let shielded = inner.prop_map(Arc::new);
     prop_oneof![
         3 => simple_step(),
-        6 => (0..4_usize, kind, work).prop_map(|(into, kind, work)| Step::Spawn { into, kind, work }),
+        6 => (0..4_usize, kind, work).prop_map(|(into, kind, work)| Step::Spawn { into, kind, work, holds: true }),
         4 => (knobs(), option::weighted(0.25, ticks()), body, ticks()).prop_map(
             |(knobs, drop_after, body, pause)| Step::Open { knobs, drop_after, body, pause }
         ),
@@ -57,7 +61,8 @@ fn step(inner: impl Strategy<Value = Block> + Clone + 'static) -> impl Strategy<
             |(within, drop_after, work, pause)| Step::Shield { within, drop_after, work, pause }
         ),
         2 => (0..4_usize, ticks()).prop_map(|(task, pause)| Step::Stop { task, why: "", pause }),
-        2 => (0..4_usize, ticks()).prop_map(|(task, pause)| Step::AwaitTask { task, pause }),
+        4 => (0..4_usize, ticks()).prop_map(|(task, pause)| Step::AwaitTask { task, pause }),
+        1 => (0..4_usize).prop_map(|task| Step::Forget { task }),
     ]
 }
 
@@ -68,15 +73,19 @@ fn knobs() -> impl Strategy<Value = Knobs> {
         4 => ticks().prop_map(Grace::Some),
     ];
     (
+        prop::bool::weighted(0.4),
         option::weighted(0.3, ticks()),
         grace,
         prop::bool::weighted(0.2),
         option::weighted(0.15, 1..3_usize),
     )
-        .prop_map(|(timeout, grace, cancel_on_leave, at_most)| Knobs {
-            timeout,
-            grace,
-            cancel_on_leave,
-            at_most,
-        })
+        .prop_map(
+            |(supervised, timeout, grace, cancel_on_leave, at_most)| Knobs {
+                supervised,
+                timeout,
+                grace,
+                cancel_on_leave,
+                at_most,
+            },
+        )
 }

@@ -10,7 +10,10 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tidegate::{Leave, Opts, Reason, RefusedBecause, Scope, ScopeError, Task, root, scope, shield};
+use tidegate::{
+    Child, ChildError, Leave, Opts, Reason, Refused, RefusedBecause, Scope, ScopeError, Supervised,
+    Supervisor, Task, root, scope, shield, supervise,
+};
 use tokio::time::{Instant, sleep, timeout};
 
 /// The error of every block.
@@ -47,7 +50,7 @@ pub(crate) fn run(program: &Program) -> Account {
             .run()
             .await
         });
-        let outcome = shown(result.await);
+        let outcome = shown(result.await, |()| Outcome::Value);
         log.note(program.top.name, What::Scope(outcome));
         log
     });
@@ -107,8 +110,19 @@ impl Drop for Guard {
 #[derive(Clone)]
 struct Actor {
     log: Arc<Log>,
-    scopes: Vec<Scope<Fail>>,
+    scopes: Vec<Handle>,
     block: Arc<Block>,
+}
+
+#[derive(Clone)]
+enum Handle {
+    Scope(Scope<Fail>),
+    Supervisor(Supervisor<Fail>),
+}
+
+enum Held {
+    Task(Task<()>),
+    Child(Child<(), Fail>),
 }
 
 impl Actor {
@@ -139,16 +153,29 @@ impl Actor {
         })
     }
 
-    async fn step(&self, step: &Step, tasks: &mut Vec<Option<Task<()>>>) {
+    async fn step(&self, step: &Step, tasks: &mut Vec<Option<Held>>) {
         match step {
             Step::Sleep(span) => {
                 sleep(span.into()).await;
                 self.note(What::Slept);
             }
-            Step::Spawn { into, kind, work } => self.spawn(*into, *kind, work, tasks),
+            Step::Spawn {
+                into,
+                kind,
+                work,
+                holds,
+            } => {
+                let task = self.spawn(*into, *kind, work);
+                if !matches!(kind, Kind::Background) {
+                    tasks.push(task.filter(|_| *holds));
+                }
+            }
             Step::Cancel { whom, grace, why } => {
                 let grace = grace.as_ref().map_or(Duration::ZERO, Duration::from);
-                self.scopes[*whom].cancel(Reason::User(why), grace);
+                match &self.scopes[*whom] {
+                    Handle::Scope(s) => s.cancel(Reason::User(why), grace),
+                    Handle::Supervisor(s) => s.cancel(Reason::User(why), grace),
+                }
             }
             Step::Open {
                 knobs,
@@ -156,16 +183,12 @@ impl Actor {
                 body,
                 pause,
             } => {
-                let opening = scope(opts(body.name, knobs), async |s: &Scope<Fail>| {
-                    let mut inside = self.inside(body);
-                    inside.scopes.push(s.clone());
-                    inside.run().await
-                });
+                let opening = self.open(knobs, body);
                 let seen = match drop_after {
                     Some(after) => timeout(after.into(), opening)
                         .await
-                        .map_or(What::GaveUp, |result| What::Scope(shown(result))),
-                    None => What::Scope(shown(opening.await)),
+                        .map_or(What::GaveUp, What::Scope),
+                    None => What::Scope(opening.await),
                 };
                 self.note(seen);
                 sleep(pause.into()).await;
@@ -198,8 +221,10 @@ impl Actor {
                 self.note(What::Slept);
             }
             Step::Stop { task, why, pause } => {
-                if let Some(task) = &tasks[*task] {
-                    task.cancel(Reason::User(why));
+                match &tasks[*task] {
+                    Some(Held::Task(task)) => task.cancel(Reason::User(why)),
+                    Some(Held::Child(child)) => child.cancel(Reason::User(why)),
+                    None => {}
                 }
                 sleep(pause.into()).await;
                 self.note(What::Slept);
@@ -208,31 +233,68 @@ impl Actor {
                 let Some(task) = tasks[*task].take() else {
                     return;
                 };
-                let seen = task.await.map_err(stopped);
+                let seen = match task {
+                    Held::Task(task) => task.await.map_err(stopped),
+                    Held::Child(child) => child.await.map_err(child_error),
+                };
                 self.note(What::Task(seen));
                 sleep(pause.into()).await;
                 self.note(What::Slept);
             }
+            Step::Forget { task } => {
+                tasks[*task] = None;
+                self.note(What::Forgot);
+            }
         }
     }
 
-    fn spawn(&self, into: usize, kind: Kind, work: &Arc<Block>, tasks: &mut Vec<Option<Task<()>>>) {
-        let (scope, name, future) = (&self.scopes[into], work.name, self.inside(work).run());
-        let result = match kind {
-            Kind::Plain => scope.try_spawn(name, future).map(Some),
-            Kind::Grace(grace) => scope
-                .try_spawn_with_grace(name, (&grace).into(), future)
-                .map(Some),
-            Kind::Background => scope.spawn_background(name, future).map(|()| None),
+    async fn open(&self, knobs: &Knobs, body: &Arc<Block>) -> Outcome {
+        let (opts, mut inside) = (opts(body.name, knobs), self.inside(body));
+        if knobs.supervised {
+            let opening = supervise(opts, async |s: &Supervisor<Fail>| {
+                inside.scopes.push(Handle::Supervisor(s.clone()));
+                inside.run().await
+            });
+            shown(opening.await, |done: Supervised<(), Fail>| {
+                Outcome::Supervised(done.failures.iter().map(failure).collect())
+            })
+        } else {
+            let opening = scope(opts, async |s: &Scope<Fail>| {
+                inside.scopes.push(Handle::Scope(s.clone()));
+                inside.run().await
+            });
+            shown(opening.await, |()| Outcome::Value)
+        }
+    }
+
+    fn spawn(&self, into: usize, kind: Kind, work: &Arc<Block>) -> Option<Held> {
+        let (name, future) = (work.name, self.inside(work).run());
+        let result = match (&self.scopes[into], kind) {
+            (Handle::Scope(s), Kind::Plain) => held(s.try_spawn(name, future), Held::Task),
+            (Handle::Scope(s), Kind::Grace(grace)) => held(
+                s.try_spawn_with_grace(name, (&grace).into(), future),
+                Held::Task,
+            ),
+            (Handle::Scope(s), Kind::Background) => s
+                .spawn_background(name, future)
+                .map(|()| None)
+                .map_err(|refused| refused.because),
+            (Handle::Supervisor(s), Kind::Plain) => held(s.try_spawn(name, future), Held::Child),
+            (Handle::Supervisor(s), Kind::Grace(grace)) => held(
+                s.try_spawn_with_grace(name, (&grace).into(), future),
+                Held::Child,
+            ),
+            (Handle::Supervisor(s), Kind::Background) => s
+                .spawn_background(name, future)
+                .map(|()| None)
+                .map_err(|refused| refused.because),
         };
         let (task, what) = match result {
             Ok(task) => (task, What::Spawned),
-            Err(refused) => (None, What::Refused(because(refused.because))),
+            Err(why) => (None, What::Refused(because(why))),
         };
-        if !matches!(kind, Kind::Background) {
-            tasks.push(task);
-        }
         self.note(what);
+        task
     }
 
     fn inside(&self, block: &Arc<Block>) -> Actor {
@@ -244,6 +306,16 @@ impl Actor {
 
     fn note(&self, what: What) {
         self.log.note(self.block.name, what);
+    }
+}
+
+fn held<T, F>(
+    spawned: Result<T, Refused<F>>,
+    hold: impl FnOnce(T) -> Held,
+) -> Result<Option<Held>, RefusedBecause> {
+    match spawned {
+        Ok(task) => Ok(Some(hold(task))),
+        Err(refused) => Err(refused.because),
     }
 }
 
@@ -276,9 +348,9 @@ fn ticks(time: Duration) -> u64 {
     time.as_millis().try_into().unwrap()
 }
 
-fn shown(result: Result<(), ScopeError<Fail>>) -> Outcome {
+fn shown<T>(result: Result<T, ScopeError<Fail>>, value: impl FnOnce(T) -> Outcome) -> Outcome {
     match result {
-        Ok(()) => Outcome::Value,
+        Ok(done) => value(done),
         Err(ScopeError::Failed(failures)) => {
             Outcome::Failed(failures.iter().map(failure).collect())
         }
@@ -320,6 +392,15 @@ fn stopped(stopped: tidegate::Stopped) -> Stopped {
         tidegate::Stopped::Panicked => Stopped::Panicked,
         tidegate::Stopped::Cancelled(reason) => Stopped::Cancelled(why(reason)),
         tidegate::Stopped::NotStarted(reason) => Stopped::NotStarted(because(reason)),
+        _ => Stopped::Other,
+    }
+}
+
+fn child_error(error: ChildError<Fail>) -> Stopped {
+    match error {
+        ChildError::Error(Fail) => Stopped::Own { is_panic: false },
+        ChildError::Panic(_) => Stopped::Own { is_panic: true },
+        ChildError::Stopped(why) => stopped(why),
         _ => Stopped::Other,
     }
 }

@@ -5,6 +5,8 @@
 //!   on until the earliest of that instant plus its grace and the hard instants of its scope and of all above; the rest
 //!   is dropped at its current await.
 //! - A failure is recorded, then tells its scope. A failure of a background child is one of the scope that spawned it.
+//! - That of a supervised child tells nobody: its handle has it; when that is dropped, before or after, its scope. What
+//!   was kept last when the scope has ended is unclaimed. The failure of a supervised body leads, and tells.
 //! - An open shield keeps its task, whatever its graces, until the hard instants, and what is inside hears nothing from
 //!   above; once it has ended, what is still left below hears what stands above, as of that instant.
 //! - A dropped scope is told, then its body is dropped; its parent waits for its children.
@@ -24,6 +26,7 @@ pub(crate) fn run(program: &Program) -> Account {
         alone: None,
         frames: vec![Frame::new(&program.top, top, None, Vec::new())],
         result: None,
+        handle: Handle::Held(None),
         is_child: false,
     };
     model.actors.push(actor);
@@ -51,6 +54,7 @@ pub(crate) fn run(program: &Program) -> Account {
 
 fn plain() -> Knobs {
     Knobs {
+        supervised: false,
         timeout: None,
         grace: Grace::Default,
         cancel_on_leave: false,
@@ -72,6 +76,8 @@ struct Scope {
     /// The child that has opened it.
     opener: Option<usize>,
     role: Role,
+    supervised: bool,
+    body_failed: bool,
     grace: Option<u64>,
     deadline: Option<(u64, usize)>,
     cancel_on_leave: bool,
@@ -114,7 +120,16 @@ struct Actor {
     /// Bodies of scopes run inline, so a task is a stack.
     frames: Vec<Frame>,
     result: Option<Result<(), Stopped>>,
+    handle: Handle,
     is_child: bool,
+}
+
+/// Of a supervised child.
+#[derive(Clone, Copy)]
+enum Handle {
+    /// With the failure of the child, if there is one yet.
+    Held(Option<Failure>),
+    Dropped,
 }
 
 struct Frame {
@@ -318,6 +333,8 @@ impl Model {
             parent,
             opener,
             role,
+            supervised: knobs.supervised,
+            body_failed: false,
             grace: match knobs.grace {
                 Grace::Default => None,
                 Grace::Zero => Some(0),
@@ -390,22 +407,81 @@ impl Model {
         }
     }
 
-    fn fail(&mut self, scope: usize, block: &'static str, is_panic: bool) {
-        let scope = match self.scopes[scope].parent {
+    /// The scope that has spawned the children of this one.
+    fn apparent(&self, scope: usize) -> usize {
+        match self.scopes[scope].parent {
             Some(parent) if self.scopes[scope].role == Role::Hidden => parent,
             _ => scope,
-        };
-        let after_cancel = self.scopes[scope].told.is_some();
-        self.scopes[scope].failures.push(Failure {
+        }
+    }
+
+    /// The frame of `actor` that was at `depth` has failed.
+    fn fail(
+        &mut self,
+        actor: usize,
+        depth: usize,
+        scope: usize,
+        block: &'static str,
+        is_panic: bool,
+    ) -> Stopped {
+        let in_background = self.scopes[scope].role == Role::Hidden;
+        let scope = self.apparent(scope);
+        let failure = Failure {
             block,
-            after_cancel,
+            after_cancel: self.scopes[scope].told.is_some(),
             is_panic,
-        });
+        };
+        let is_body = depth > 0 || !self.actors[actor].is_child;
+        if !is_body && self.scopes[scope].supervised {
+            match &mut self.actors[actor].handle {
+                Handle::Held(held) if !in_background => *held = Some(failure),
+                _ => self.keep(scope, failure),
+            }
+            return Stopped::Own { is_panic };
+        }
+        self.scopes[scope].body_failed |= is_body;
+        self.scopes[scope].failures.push(failure);
         let why = match is_panic {
             true => Why::Panicked(block),
             false => Why::Failed(block),
         };
         self.tell(scope, why, self.now, None);
+        match is_panic {
+            true => Stopped::Panicked,
+            false => Stopped::Failed,
+        }
+    }
+
+    /// Nobody awaits it any more.
+    fn keep(&mut self, scope: usize, failure: Failure) {
+        if self.scopes[scope].stage == Stage::Ended {
+            let path = self.path(scope);
+            self.account.unclaimed.push((path, failure));
+        } else {
+            self.scopes[scope].failures.push(failure);
+        }
+    }
+
+    fn drop_handle(&mut self, task: usize) {
+        let scope = self.apparent(self.actors[task].scope);
+        let handle = std::mem::replace(&mut self.actors[task].handle, Handle::Dropped);
+        if let Handle::Held(Some(failure)) = handle {
+            self.keep(scope, failure);
+        }
+    }
+
+    /// Those that a frame holds: first the one that it awaits.
+    fn drop_handles(&mut self, frame: &Frame) {
+        let awaited = match frame.wait {
+            Wait::Task { actor, .. } => Some(actor),
+            _ => None,
+        };
+        for task in awaited
+            .into_iter()
+            .chain(frame.tasks.iter().flatten().copied())
+        {
+            self.drop_handle(task);
+        }
     }
 
     fn leave_body(&mut self, scope: usize, has_value: bool) {
@@ -433,7 +509,12 @@ impl Model {
         }
         self.end(scope);
         let this = &mut self.scopes[scope];
-        let failures = std::mem::take(&mut this.failures);
+        let mut failures = std::mem::take(&mut this.failures);
+        if this.supervised && this.body_failed {
+            failures.sort_by_key(|failure| failure.block != this.name);
+        } else if this.supervised && has_value {
+            return Some(Outcome::Supervised(failures));
+        }
         Some(match this.told {
             _ if !failures.is_empty() => Outcome::Failed(failures),
             _ if has_value => Outcome::Value,
@@ -584,6 +665,7 @@ impl Model {
                 if result.is_err() && self.is_doomed(actor, depth) {
                     return false;
                 }
+                self.actors[awaited].handle = Handle::Dropped;
                 self.note(actor, depth, What::Task(result));
                 self.actors[actor].frames[depth].wait = Wait::Until(self.now + pause);
                 return true;
@@ -630,7 +712,21 @@ impl Model {
     fn step(&mut self, actor: usize, depth: usize, step: &Step) -> Option<Wait> {
         match step {
             Step::Sleep(span) => return Some(Wait::Until(self.now + span.0)),
-            Step::Spawn { into, kind, work } => self.spawn(actor, depth, *into, *kind, work),
+            Step::Spawn {
+                into,
+                kind,
+                work,
+                holds,
+            } => {
+                let task = self.spawn(actor, depth, *into, *kind, work);
+                if !matches!(kind, Kind::Background) {
+                    let held = task.filter(|_| *holds);
+                    self.actors[actor].frames[depth].tasks.push(held);
+                }
+                if let Some(task) = task.filter(|_| !holds) {
+                    self.drop_handle(task);
+                }
+            }
             Step::Cancel { whom, grace, why } => {
                 let whom = self.actors[actor].frames[depth].around[*whom];
                 let grace = grace.map_or(0, |grace| grace.0);
@@ -699,11 +795,24 @@ impl Model {
                     pause: pause.0,
                 });
             }
+            Step::Forget { task } => {
+                if let Some(task) = self.actors[actor].frames[depth].tasks[*task].take() {
+                    self.drop_handle(task);
+                }
+                self.note(actor, depth, What::Forgot);
+            }
         }
         None
     }
 
-    fn spawn(&mut self, actor: usize, depth: usize, into: usize, kind: Kind, work: &Arc<Block>) {
+    fn spawn(
+        &mut self,
+        actor: usize,
+        depth: usize,
+        into: usize,
+        kind: Kind,
+        work: &Arc<Block>,
+    ) -> Option<usize> {
         let around = self.actors[actor].frames[depth].around.clone();
         let mut scope = around[into];
         let has_ended = self.scopes[scope].stage == Stage::Ended;
@@ -717,7 +826,7 @@ impl Model {
             None if this.running >= this.at_most => Some(Because::Full(this.at_most)),
             None => None,
         };
-        let task = match refused {
+        match refused {
             Some(because) => {
                 self.push(work.name, What::Dropped { started: false }, None);
                 self.note(actor, depth, What::Refused(because));
@@ -734,14 +843,12 @@ impl Model {
                     alone: None,
                     frames: vec![Frame::new(work, scope, grace, around)],
                     result: None,
+                    handle: Handle::Held(None),
                     is_child: true,
                 });
                 self.note(actor, depth, What::Spawned);
                 Some(self.actors.len() - 1)
             }
-        };
-        if !matches!(kind, Kind::Background) {
-            self.actors[actor].frames[depth].tasks.push(task);
         }
     }
 
@@ -761,18 +868,16 @@ impl Model {
         let Some(frame) = self.actors[actor].frames.pop() else {
             return;
         };
-        let name = frame.block.name;
-        let result = match end {
-            End::Value => Ok(()),
-            End::Error => Err(Stopped::Failed),
-            End::Panic => Err(Stopped::Panicked),
-        };
+        self.drop_handles(&frame);
         if self.scopes[frame.scope].role == Role::Shield {
             return self.end_shield(actor, depth, frame.scope, end);
         }
-        if end != End::Value {
-            self.fail(frame.scope, name, end == End::Panic);
-        }
+        let mut fail = |is_panic| self.fail(actor, depth, frame.scope, frame.block.name, is_panic);
+        let result = match end {
+            End::Value => Ok(()),
+            End::Error => Err(fail(false)),
+            End::Panic => Err(fail(true)),
+        };
         self.left(actor, depth, frame.scope, result);
     }
 
@@ -796,13 +901,14 @@ impl Model {
         let Some(frame) = self.actors[actor].frames.pop() else {
             return;
         };
+        self.drop_handles(&frame);
         self.push(frame.block.name, What::Dropped { started: true }, None);
         if self.scopes[frame.scope].role == Role::Shield {
             self.close_shield(frame.scope);
             return self.unwind(actor, depth - 1);
         }
-        self.fail(frame.scope, frame.block.name, true);
-        self.left(actor, depth, frame.scope, Err(Stopped::Panicked));
+        let stopped = self.fail(actor, depth, frame.scope, frame.block.name, true);
+        self.left(actor, depth, frame.scope, Err(stopped));
     }
 
     /// The innermost frame, which was in `scope`, is gone.
@@ -827,6 +933,7 @@ impl Model {
         let Some(frame) = self.actors[actor].frames.pop() else {
             return;
         };
+        self.drop_handles(&frame);
         let started = frame.started;
         self.push(frame.block.name, What::Dropped { started }, None);
         let stopped = match started {
@@ -857,6 +964,9 @@ impl Model {
                 self.scopes[inside].stage = Stage::Orphan;
                 above = self.scopes[inside].told.map(|(why, _)| why);
             }
+        }
+        for frame in inner.iter().rev() {
+            self.drop_handles(frame);
         }
         self.bury_orphans();
     }

@@ -32,6 +32,8 @@ pub(crate) enum Step {
         into: usize,
         kind: Kind,
         work: Arc<Block>,
+        /// Or the handle is dropped at once. In a raw program: always.
+        holds: bool,
     },
     Cancel {
         whom: usize,
@@ -64,6 +66,10 @@ pub(crate) enum Step {
         task: usize,
         pause: Ticks,
     },
+    /// Drops the handle of one of them.
+    Forget {
+        task: usize,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +81,7 @@ pub(crate) enum Kind {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Knobs {
+    pub(crate) supervised: bool,
     pub(crate) timeout: Option<Ticks>,
     pub(crate) grace: Grace,
     pub(crate) cancel_on_leave: bool,
@@ -101,21 +108,26 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    pub(crate) fn of(raw: &Block) -> Program {
+    pub(crate) fn of(raw: &Block, supervised: bool) -> Program {
         let mut shaping = Shaping {
             spans: 0,
             kept: 0,
             names: 0,
             any_background: has_background(raw),
+            tasks: 0,
+            holders: vec![None],
         };
         let knobs = Knobs {
+            supervised,
             timeout: None,
             grace: Grace::Default,
             cancel_on_leave: false,
             at_most: None,
         };
         let mut place = Place {
+            task: 0,
             limited: vec![false],
+            supervised: vec![supervised.then_some(0)],
             held: None,
             foreign: 0,
             in_background: false,
@@ -123,6 +135,7 @@ impl Program {
             sections: 1,
             woken: true,
             fresh: false,
+            cut: false,
         };
         let pause = shaping.span(Ticks(0));
         let top = Block {
@@ -166,13 +179,20 @@ struct Shaping {
     kept: u32,
     names: usize,
     any_background: bool,
+    tasks: usize,
+    /// By supervised scope: the one task that holds handles of its children, if one does yet. Of two tasks that are dropped
+    /// at one tick nobody promises which drops its handles first, and with that the order of the failures.
+    holders: Vec<Option<usize>>,
 }
 
 /// Where in the program a step is.
 #[derive(Clone)]
 struct Place {
+    task: usize,
     /// The scopes around it: have they few places?
     limited: Vec<bool>,
+    /// Their numbers among the supervised.
+    supervised: Vec<Option<usize>>,
     /// The one that cannot end before the task does, and the number of those that are not the task's own.
     held: Option<usize>,
     foreign: usize,
@@ -187,6 +207,9 @@ struct Place {
     /// A child was spawned since the last await: a background one, or any inside of a shield. What is outside of a shield
     /// and is to be dropped in the same tick may be so before or after that begins.
     fresh: bool,
+    /// A cancel in a shield since the last await. It may have been the end of the shield, and a child that is spawned now
+    /// may begin before that or not.
+    cut: bool,
 }
 
 impl Shaping {
@@ -215,8 +238,7 @@ impl Shaping {
             *kept -= 1;
             self.kept -= 1;
             steps.push(Step::Sleep(self.span(Ticks(0))));
-            place.woken = true;
-            place.fresh = false;
+            (place.woken, place.fresh, place.cut) = (true, false, false);
         }
     }
 
@@ -230,7 +252,9 @@ impl Shaping {
             self.step(step, &mut steps, place, &mut tasks, &mut kept);
         }
         let loud = raw.end != End::Value || (self.any_background && !is_body);
-        if (loud && !place.woken) || (place.fresh && !is_body) {
+        // A panic in a shield is the end of the child around it.
+        let is_end = !is_body || raw.end == End::Panic;
+        if (loud && !place.woken) || (place.fresh && is_end) {
             self.wake(&mut steps, place, &mut kept);
         }
         self.kept -= kept;
@@ -253,21 +277,31 @@ impl Shaping {
         match raw {
             Step::Sleep(raw) if self.has(1) => {
                 steps.push(Step::Sleep(self.span(*raw)));
-                (place.woken, place.fresh) = (true, false);
+                (place.woken, place.fresh, place.cut) = (true, false, false);
             }
-            Step::Spawn { into, kind, work } if self.has(3) => {
+            Step::Spawn {
+                into, kind, work, ..
+            } if self.has(4) => {
                 let into = around - 1 - into % around;
                 let may_end = into < place.foreign && Some(into) != place.held;
                 if (place.limited[into] || may_end) && !place.woken {
                     self.wake(steps, place, kept);
+                }
+                if place.cut {
+                    steps.push(Step::Sleep(self.span(Ticks(0))));
+                    (place.woken, place.fresh, place.cut) = (true, false, false);
                 }
                 let background = matches!(kind, Kind::Background);
                 let kind = match kind {
                     Kind::Grace(raw) => Kind::Grace(self.span(*raw)),
                     other => *other,
                 };
+                let holds = !background && self.may_hold(into, place);
+                self.tasks += 1;
                 let mut inside = Place {
+                    task: self.tasks,
                     limited: place.limited.clone(),
+                    supervised: place.supervised.clone(),
                     held: (!background).then_some(into),
                     foreign: around,
                     in_background: place.in_background || background,
@@ -275,12 +309,18 @@ impl Shaping {
                     sections: 1,
                     woken: false,
                     fresh: false,
+                    cut: false,
                 };
                 let work = Arc::new(self.block(work, &mut inside, false));
                 *tasks += usize::from(!background);
                 // The block's end may be what has the background told, and with it a scope that is open there.
                 place.fresh |= background || place.in_shield || place.in_background;
-                steps.push(Step::Spawn { into, kind, work });
+                steps.push(Step::Spawn {
+                    into,
+                    kind,
+                    work,
+                    holds,
+                });
             }
             Step::Cancel { whom, grace, .. } if self.has(2) => {
                 if !place.woken {
@@ -294,6 +334,7 @@ impl Shaping {
                     grace: self.maybe(*grace),
                     why: self.name(),
                 });
+                place.cut |= place.in_shield;
             }
             Step::Open {
                 knobs,
@@ -312,9 +353,14 @@ impl Shaping {
                 let drop_after = self.maybe(*drop_after);
                 let pause = self.span(*pause);
                 place.limited.push(knobs.at_most.is_some());
+                place.supervised.push(knobs.supervised.then(|| {
+                    self.holders.push(None);
+                    self.holders.len() - 1
+                }));
                 place.sections += 1;
                 let body = Arc::new(self.block(body, place, true));
                 place.limited.pop();
+                place.supervised.pop();
                 place.sections -= 1;
                 steps.push(Step::Open {
                     knobs,
@@ -322,7 +368,7 @@ impl Shaping {
                     body,
                     pause,
                 });
-                (place.woken, place.fresh) = (true, false);
+                (place.woken, place.fresh, place.cut) = (true, false, false);
             }
             Step::Shield {
                 within,
@@ -343,12 +389,12 @@ impl Shaping {
                     work,
                     pause,
                 });
-                (place.woken, place.fresh) = (true, false);
+                (place.woken, place.fresh, place.cut) = (true, false, false);
             }
             Step::AwaitTold { pause } if self.has(1) => {
                 let pause = self.span(*pause);
                 steps.push(Step::AwaitTold { pause });
-                (place.woken, place.fresh) = (true, false);
+                (place.woken, place.fresh, place.cut) = (true, false, false);
             }
             // What it ends may be what keeps a background child from being told: none may have just been spawned.
             Step::Stop { task, pause, .. } if *tasks > 0 && self.has(1) && !place.fresh => {
@@ -371,8 +417,21 @@ impl Shaping {
                 });
                 // Not `woken`: when there is no such task, nothing is awaited.
             }
+            Step::Forget { task } if *tasks > 0 => {
+                let task = task % *tasks;
+                steps.push(Step::Forget { task });
+            }
             _ => {}
         }
+    }
+
+    /// Whether the task may hold the handle of a child in `into`: no other does, and the scope cannot end before it.
+    fn may_hold(&mut self, into: usize, place: &Place) -> bool {
+        let Some(scope) = place.supervised[into] else {
+            return true;
+        };
+        let outlives = into < place.foreign && place.held.is_none_or(|held| into > held);
+        !outlives && *self.holders[scope].get_or_insert(place.task) == place.task
     }
 }
 
@@ -415,8 +474,16 @@ fn show_block(
         write!(f, "{pad}    ")?;
         match step {
             Step::Sleep(span) => writeln!(f, "sleep {span}")?,
-            Step::Spawn { into, kind, work } => {
+            Step::Spawn {
+                into,
+                kind,
+                work,
+                holds,
+            } => {
                 let into = scopes[*into];
+                if !holds && !matches!(kind, Kind::Background) {
+                    write!(f, "unheld, ")?;
+                }
                 match kind {
                     Kind::Plain => write!(f, "spawn {} into {into}", work.name)?,
                     Kind::Grace(grace) => {
@@ -468,12 +535,16 @@ fn show_block(
                 writeln!(f, "cancel task #{task} because {why}, pause {pause}")?;
             }
             Step::AwaitTask { task, pause } => writeln!(f, "await task #{task}, pause {pause}")?,
+            Step::Forget { task } => writeln!(f, "forget task #{task}")?,
         }
     }
     write!(f, "{pad}    {:?}\n{pad}}}", block.end)
 }
 
 fn show_knobs(f: &mut fmt::Formatter<'_>, knobs: &Knobs) -> fmt::Result {
+    if knobs.supervised {
+        write!(f, ", supervised")?;
+    }
     if let Some(timeout) = knobs.timeout {
         write!(f, ", timeout {timeout}")?;
     }

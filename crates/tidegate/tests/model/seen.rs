@@ -21,6 +21,8 @@ pub(crate) enum What {
     Refused(Because),
     Told(Why),
     Task(Result<(), Stopped>),
+    /// The handle of a task was dropped.
+    Forgot,
     Scope(Outcome),
     Shield(Shielded),
     /// The scope's, or the shield's, future was dropped by the time-out around it.
@@ -63,12 +65,18 @@ pub(crate) enum Stopped {
     Panicked,
     Cancelled(Why),
     NotStarted(Because),
+    /// Of a supervised child: what it failed with comes with this.
+    Own {
+        is_panic: bool,
+    },
     Other,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Value,
+    /// Of a supervised scope: a value, and what failed and was awaited by nobody.
+    Supervised(Vec<Failure>),
     Failed(Vec<Failure>),
     Cancelled(Why),
 }
