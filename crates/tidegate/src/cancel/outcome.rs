@@ -33,52 +33,33 @@ impl Failure<Box<dyn Fault>> {
     /// # Panics
     /// When the error is not an `E`: only `Scope<E>` reports to a node, so it is.
     pub(crate) fn typed<E: Fault>(self) -> Failure<E> {
-        let Failure {
-            task,
-            at,
-            after_cancel,
-            what,
-        } = self;
-        let what = match what {
-            What::Error(error) => {
-                let error: Box<dyn Any> = error;
-                What::Error(
-                    *error
-                        .downcast()
-                        .expect("only handles of this type report to this scope"),
-                )
-            }
-            What::Panic(panic) => What::Panic(panic),
-            What::CutShort { within } => What::CutShort { within },
-            What::NotRun => What::NotRun,
-        };
-        Failure {
-            task,
-            at,
-            after_cancel,
-            what,
-        }
+        self.map(|error| {
+            let error: Box<dyn Any> = error;
+            *error
+                .downcast()
+                .expect("only handles of this type report to this scope")
+        })
     }
 }
 
 impl<E: Fault> Failure<E> {
     pub(crate) fn boxed(self) -> Failure<Box<dyn Fault>> {
-        let Failure {
-            task,
-            at,
-            after_cancel,
-            what,
-        } = self;
-        let what = match what {
-            What::Error(error) => What::Error(Box::new(error) as Box<dyn Fault>),
+        self.map(|error| Box::new(error) as Box<dyn Fault>)
+    }
+}
+
+impl<E> Failure<E> {
+    fn map<F>(self, error: impl FnOnce(E) -> F) -> Failure<F> {
+        let what = match self.what {
+            What::Error(inner) => What::Error(error(inner)),
             What::Panic(panic) => What::Panic(panic),
             What::CutShort { within } => What::CutShort { within },
             What::NotRun => What::NotRun,
         };
         Failure {
-            task,
-            at,
-            after_cancel,
+            task: self.task,
+            at: self.at,
+            after_cancel: self.after_cancel,
             what,
         }
     }
