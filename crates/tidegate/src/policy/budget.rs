@@ -1,6 +1,6 @@
 //! The retry budget: repetitions are paid for by successes, so that an outage is not answered with more load.
 
-use super::builder::Budget;
+use super::config::Budget;
 
 /// The balance of one policy. Whole tokens, so that it is exact.
 #[derive(Debug)]

@@ -11,8 +11,9 @@ use std::{
 use tokio::time::{Instant, sleep_until};
 
 use super::{
+    admission::Look,
     error::StopReason,
-    state::{Held, Look, State, Trail},
+    state::{Held, State, Trail},
 };
 
 /// What the clones of a policy share.

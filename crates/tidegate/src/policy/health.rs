@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Class, Sent, Verdict, backoff, builder::Outage};
+use super::{Class, Sent, Verdict, backoff, config::Outage};
 
 /// What an outcome says about the service, whoever asked and whatever for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -43,10 +43,12 @@
 //!
 //! No adaptive concurrency, no hedging, no fallback; no distributed state: each process has its own view of a service.
 
+mod admission;
 mod backoff;
 mod budget;
 mod builder;
 mod call;
+mod config;
 mod error;
 mod gate;
 mod health;
@@ -61,7 +63,8 @@ mod state;
 mod tally;
 mod verdict;
 
-pub use builder::{BadPolicy, Budget, Outage, Policy, PolicyBuilder, Retry};
+pub use builder::{BadPolicy, Policy, PolicyBuilder};
+pub use config::{Budget, Outage, Retry};
 pub use error::{AttemptLog, CallError, StopReason};
 pub use op::{Attempt, Op, Quota};
 pub use snapshot::{Consulted, Health, Latency, Snapshot};

@@ -1,32 +1,27 @@
-//! All state of one policy, and who may enter. Nothing here waits; what an outcome means is in `outcome`.
+//! All state of one policy. Nothing here waits; who may enter is in `admission`, what an outcome means in `outcome`.
 //!
 //! What must stay true:
 //! 1. `limiter.in_flight` is the number of [`Held::pass`]es; each is given back by exactly one of `succeed`, `fail`, `abandon`.
 //! 2. At most one pass is a probe, and `probe_out` says whether there is one.
 //! 3. Whoever changes what the head of the queue waits for calls [`State::call_next`].
 
-use std::{task::Waker, time::Duration};
-
 use tokio::time::Instant;
 
 use super::{
-    PolicyBuilder, Retry, StopReason,
+    PolicyBuilder, Retry,
     budget::Purse,
     health::HealthWatch,
-    limiter::{Gcra, Limiter, Ready},
+    limiter::{Gcra, Limiter},
     op::Op,
     pause::Pause,
     queue::{Queue, Rank, Ticket},
     tally::Tally,
 };
 
-/// How often a waiter looks for itself, in case those ahead of it are not polled and so cannot tell it to come.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
 /// What one call holds of the policy. Whatever it holds when it is dropped is given back by [`State::abandon`].
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    ticket: Option<Ticket>,
+    pub(super) ticket: Option<Ticket>,
     pub(super) pass: Option<Pass>,
     /// Paid for the repetition that is under way or about to be.
     pub(super) paid: u32,
@@ -73,27 +68,18 @@ impl Trail {
     }
 }
 
-/// What a look at the gate found.
-#[derive(Debug)]
-pub(super) enum Look {
-    Entered(Instant),
-    Refused(StopReason),
-    /// Nothing yet; look again then, or when woken.
-    Until(Instant),
-}
-
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) limiter: Limiter,
     /// For a rate that is set later.
     burst: u32,
     pub(super) queue: Queue,
-    max_waiting: usize,
+    pub(super) max_waiting: usize,
     pub(super) retry: Retry,
     pub(super) purse: Purse,
     pub(super) health: Option<HealthWatch>,
     pub(super) pause: Pause,
-    probe_out: bool,
+    pub(super) probe_out: bool,
     pub(super) rng: fastrand::Rng,
     pub(super) tally: Tally,
 }
@@ -120,128 +106,6 @@ impl State {
         }
     }
 
-    /// Enters at once if nobody is ahead and nothing is to be waited for; else joins the queue.
-    pub(super) fn arrive(
-        &mut self,
-        held: &mut Held,
-        trail: &mut Trail,
-        now: Instant,
-    ) -> Result<Option<Instant>, StopReason> {
-        trail.since.get_or_insert(now);
-        let ready = if self.queue.is_empty() {
-            self.ready(now)
-        } else {
-            Ready::OnRelease
-        };
-        // A new call may be the probe that ends an outage which others have given up.
-        let probes = ready == Ready::Now && trail.sent == 0;
-        if let Some(why) = self
-            .refusal(trail, now)
-            .filter(|why| !(probes && matches!(why, StopReason::GaveUp { .. })))
-        {
-            return Err(why);
-        }
-        if ready == Ready::Now {
-            return Ok(Some(self.enter(held, trail, now)));
-        }
-        if trail.sent == 0 && self.queue.waiting() >= self.max_waiting {
-            return Err(StopReason::Full {
-                limit: self.max_waiting,
-            });
-        }
-        let ticket = self.queue.join(trail.rank);
-        held.ticket = Some(ticket);
-        if let Some(deadline) = trail.op.deadline {
-            let token = self.limiter.token_behind(self.queue.ahead_of(ticket), now);
-            if token.is_some_and(|token| token >= deadline) {
-                self.leave(held, now);
-                return Err(StopReason::DeadlineTooClose);
-            }
-        }
-        Ok(None)
-    }
-
-    /// Looks whether a call in the queue may enter now.
-    pub(super) fn look(
-        &mut self,
-        held: &mut Held,
-        trail: &mut Trail,
-        waker: &Waker,
-        now: Instant,
-    ) -> Look {
-        let ticket = held
-            .ticket
-            .expect("a call looks only while it is in the queue");
-        self.queue.arrive(ticket, waker);
-        if let Some(why) = self.refusal(trail, now) {
-            self.leave(held, now);
-            return Look::Refused(why);
-        }
-        let mut until = now + LOOK_AGAIN;
-        if self.queue.head(now) == Some(ticket) {
-            match self.ready(now) {
-                Ready::Now => {
-                    held.ticket = None;
-                    self.queue.leave(ticket);
-                    let started = self.enter(held, trail, now);
-                    self.call_next(now);
-                    return Look::Entered(started);
-                }
-                Ready::At(at) => {
-                    self.queue.expect(ticket, at);
-                    until = at;
-                }
-                Ready::OnRelease => {}
-            }
-        } else if let Some(at) = self.queue.overdue_at(now) {
-            until = until.min(at);
-        }
-        let ends = [
-            trail.op.deadline,
-            self.health.as_ref().and_then(HealthWatch::gives_up_at),
-        ];
-        Look::Until(ends.into_iter().flatten().fold(until, Instant::min))
-    }
-
-    /// What whoever is next waits for: a probe, the end of a pause, a permit, a token.
-    fn ready(&self, now: Instant) -> Ready {
-        let down = self
-            .health
-            .as_ref()
-            .and_then(HealthWatch::down)
-            .map(|down| down.probe_at);
-        if let Some(probe_at) = down.max(self.pause.until()) {
-            if self.probe_out {
-                return Ready::OnRelease;
-            }
-            if now < probe_at {
-                return Ready::At(probe_at);
-            }
-        }
-        self.limiter.ready(now)
-    }
-
-    /// Why a call cannot wait at the gate, if it cannot.
-    fn refusal(&self, trail: &Trail, now: Instant) -> Option<StopReason> {
-        if let Some(retry_at) = self.pause.until()
-            && self.too_far(retry_at, trail.op.deadline, now)
-        {
-            return Some(StopReason::ServerSaidNo { retry_at });
-        }
-        // Whatever the head waits for, nobody behind it goes earlier.
-        if let Some(deadline) = trail.op.deadline
-            && (deadline <= now || matches!(self.ready(now), Ready::At(at) if at >= deadline))
-        {
-            return Some(StopReason::DeadlineTooClose);
-        }
-        let health = self.health.as_ref()?;
-        let down = health.down()?;
-        let gave_up = health.gives_up_at().is_some_and(|at| at <= now);
-        gave_up.then(|| StopReason::GaveUp {
-            down_for: now - down.since,
-        })
-    }
-
     /// Whether a delay that the service asks for is longer than a call may wait.
     pub(super) fn too_far(
         &self,
@@ -256,7 +120,7 @@ impl State {
             || deadline.is_some_and(|deadline| retry_at >= deadline)
     }
 
-    fn enter(&mut self, held: &mut Held, trail: &mut Trail, now: Instant) -> Instant {
+    pub(super) fn enter(&mut self, held: &mut Held, trail: &mut Trail, now: Instant) -> Instant {
         let down = self
             .health
             .as_ref()
@@ -280,14 +144,6 @@ impl State {
         now
     }
 
-    fn leave(&mut self, held: &mut Held, now: Instant) {
-        if let Some(ticket) = held.ticket.take()
-            && self.queue.leave(ticket)
-        {
-            self.queue.call_head(now, now);
-        }
-    }
-
     /// Gives back the pass.
     pub(super) fn release(&mut self, held: &mut Held) -> Option<Pass> {
         let pass = held.pass.take()?;
@@ -304,18 +160,6 @@ impl State {
         self.leave(held, now);
         if self.release(held).is_some() {
             self.call_next(now);
-        }
-    }
-
-    /// Tells the head of the queue when it may come, if that is known.
-    pub(super) fn call_next(&mut self, now: Instant) {
-        if self.queue.is_empty() {
-            return;
-        }
-        match self.ready(now) {
-            Ready::Now => self.queue.call_head(now, now),
-            Ready::At(at) => self.queue.call_head(now, at),
-            Ready::OnRelease => {}
         }
     }
 
