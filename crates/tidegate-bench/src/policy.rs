@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tidegate::policy::{Classify, Op, Outage, Policy, Retry, Verdict};
+use tidegate::policy::{Classify, Op, Outage, Policy, Queue, Retry, Verdict};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, yield_now};
@@ -119,7 +119,10 @@ fn over_the_attempt(
 /// A call that is refused since the only permit is taken and nobody may wait, over an attempt alone.
 fn rejection(setting: &Setting) -> Fallible<Vec<Figure>> {
     let n = 50_000;
-    let policy = Policy::named("full").in_flight(1).max_waiting(0).build()?;
+    let policy = Policy::named("full")
+        .in_flight(1)
+        .queue(Queue::none())
+        .build()?;
     let refused = || async {
         let holding = policy.clone();
         let holder = tokio::spawn(async move {

@@ -7,7 +7,7 @@ use crate::{
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use minijinja::Value;
 use std::sync::Arc;
-use tidegate::policy::{BadPolicy, Outage, Policy, Retry};
+use tidegate::policy::{BadPolicy, Outage, Policy, Queue, Retry};
 use tidegate_http::{BadClient, Client};
 
 /// What a server sees as the caller, unless `headers` says otherwise.
@@ -70,7 +70,7 @@ impl Service {
         let name = || plan.name.clone();
         let mut policy = Policy::named(plan.name.as_str())
             .in_flight(plan.in_flight)
-            .max_waiting(waiting)
+            .queue(Queue::bounded(waiting).oldest_first())
             .burst(plan.burst)
             .attempt_timeout(plan.timeout)
             .retry(Retry {

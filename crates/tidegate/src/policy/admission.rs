@@ -134,7 +134,8 @@ impl State {
         }
         // Whatever the head waits for, nobody behind it goes earlier.
         if let Some(deadline) = trail.op.deadline
-            && (deadline <= now || matches!(self.ready(now), Ready::At(at) if at >= deadline))
+            && let latest = deadline.checked_sub(self.min_attempt).unwrap_or(now)
+            && (latest <= now || matches!(self.ready(now), Ready::At(at) if at >= latest))
         {
             return Some(StopReason::DeadlineTooClose);
         }

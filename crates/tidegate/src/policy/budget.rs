@@ -1,12 +1,13 @@
 //! The retry budget: repetitions are paid for by successes, so that an outage is not answered with more load.
 
-use super::config::Budget;
+use super::{BudgetFlow, config::Budget};
 
 /// The balance of one policy. Whole tokens, so that it is exact.
 #[derive(Debug)]
 pub(super) struct Purse {
     terms: Budget,
     tokens: u32,
+    flow: BudgetFlow,
 }
 
 impl Purse {
@@ -14,11 +15,16 @@ impl Purse {
         Self {
             tokens: terms.tokens,
             terms,
+            flow: BudgetFlow::default(),
         }
     }
 
     pub(super) fn tokens(&self) -> u32 {
         self.tokens
+    }
+
+    pub(super) fn flow(&self) -> BudgetFlow {
+        self.flow
     }
 
     /// Takes the price of one repetition; `None` if the balance is too small.
@@ -28,18 +34,29 @@ impl Purse {
         } else {
             self.terms.retry_cost
         };
-        self.tokens = self.tokens.checked_sub(cost)?;
+        let Some(left) = self.tokens.checked_sub(cost) else {
+            self.flow.refused += 1;
+            return None;
+        };
+        self.tokens = left;
+        self.flow.paid += u64::from(cost);
         Some(cost)
     }
 
     /// Gives back the price of a repetition that succeeded or was never judged.
     pub(super) fn refund(&mut self, cost: u32) {
-        self.tokens = self.tokens.saturating_add(cost).min(self.terms.tokens);
+        self.flow.refunded += u64::from(cost);
+        self.pay_in(cost);
     }
 
     /// Pays in for a call that succeeded at the first try.
     pub(super) fn earn(&mut self) {
-        self.refund(1);
+        self.flow.earned += u64::from(self.terms.earned);
+        self.pay_in(self.terms.earned);
+    }
+
+    fn pay_in(&mut self, tokens: u32) {
+        self.tokens = self.tokens.saturating_add(tokens).min(self.terms.tokens);
     }
 }
 

@@ -4,7 +4,7 @@ use std::{error, fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use super::{
     call,
-    config::{Budget, Outage, Retry},
+    config::{Breaker, Budget, Hedge, HedgeAfter, Outage, Queue, Retry},
     error::CallError,
     gate::Shared,
     limiter::Gcra,
@@ -26,13 +26,16 @@ impl Policy {
         PolicyBuilder {
             name: name.into(),
             in_flight: 16,
-            max_waiting: 1024,
+            queue: Queue::default(),
             rate: None,
             burst: 1,
             attempt_timeout: Duration::from_secs(30),
             retry: Retry::default(),
             budget: Budget::default(),
             outage: None,
+            breaker: None,
+            hedge: None,
+            min_attempt: Duration::ZERO,
             seed: None,
         }
     }
@@ -122,13 +125,16 @@ impl fmt::Debug for Policy {
 pub struct PolicyBuilder {
     pub(super) name: Arc<str>,
     pub(super) in_flight: usize,
-    pub(super) max_waiting: usize,
+    pub(super) queue: Queue,
     pub(super) rate: Option<f64>,
     pub(super) burst: u32,
     pub(super) attempt_timeout: Duration,
     pub(super) retry: Retry,
     pub(super) budget: Budget,
     pub(super) outage: Option<Outage>,
+    pub(super) breaker: Option<Breaker>,
+    pub(super) hedge: Option<Hedge>,
+    pub(super) min_attempt: Duration,
     pub(super) seed: Option<u64>,
 }
 
@@ -141,14 +147,9 @@ impl PolicyBuilder {
         }
     }
 
-    /// How many calls may wait for their first attempt; more are refused, with 0 all that cannot leave at once. Default 1024.
-    ///
-    /// A call that has had an attempt is never refused: it waits in front of those.
-    pub fn max_waiting(self, limit: usize) -> Self {
-        Self {
-            max_waiting: limit,
-            ..self
-        }
+    /// How many calls may wait for their turn, and who is next. Default: [`Queue::default`].
+    pub fn queue(self, queue: Queue) -> Self {
+        Self { queue, ..self }
     }
 
     /// How many attempts may start per second, evenly spaced. Default: no limit.
@@ -191,6 +192,32 @@ impl PolicyBuilder {
     pub fn outage(self, outage: Outage) -> Self {
         Self {
             outage: Some(outage),
+            ..self
+        }
+    }
+
+    /// Refuses calls for a while when too many of them fail. Default: never.
+    ///
+    /// With an [`outage`](Self::outage) as well, calls are not refused but wait, as they do for a service that is down.
+    pub fn breaker(self, breaker: Breaker) -> Self {
+        Self {
+            breaker: Some(breaker),
+            ..self
+        }
+    }
+
+    /// Sends a second attempt beside one that takes long. Default: never.
+    pub fn hedge(self, hedge: Hedge) -> Self {
+        Self {
+            hedge: Some(hedge),
+            ..self
+        }
+    }
+
+    /// An attempt that would have less time than this before the call's deadline is not started. Default 0.
+    pub fn min_attempt(self, least: Duration) -> Self {
+        Self {
+            min_attempt: least,
             ..self
         }
     }
@@ -245,8 +272,52 @@ impl PolicyBuilder {
                 ));
             }
         }
+        if let Some(breaker) = &self.breaker {
+            check_breaker(name, breaker)?;
+        }
+        if let Some(hedge) = &self.hedge {
+            check_hedge(name, hedge)?;
+        }
         Ok(())
     }
+}
+
+fn check_breaker(name: &str, breaker: &Breaker) -> Result<(), BadPolicy> {
+    check_time(name, "breaker.window", breaker.window)?;
+    check_count(name, "breaker.min_calls", breaker.min_calls)?;
+    check_share(name, "breaker.failure_ratio", breaker.failure_ratio)?;
+    if let Some(slow) = &breaker.slow {
+        check_share(name, "breaker.slow.ratio", slow.ratio)?;
+    }
+    if let Some(consecutive) = breaker.consecutive {
+        check_count(name, "breaker.consecutive", consecutive)?;
+    }
+    check_time(name, "breaker.open_for", breaker.open_for)?;
+    if breaker.open_cap < breaker.open_for {
+        return Err(BadPolicy::new(
+            name,
+            "breaker.open_cap must not be shorter than breaker.open_for",
+        ));
+    }
+    check_count(name, "breaker.probes", breaker.probes)
+}
+
+fn check_hedge(name: &str, hedge: &Hedge) -> Result<(), BadPolicy> {
+    if let HedgeAfter::Quantile(share) = hedge.after {
+        check_share(name, "hedge.after", share)?;
+    }
+    check_count(name, "hedge.tokens", hedge.tokens)
+}
+
+/// More than nothing, at most all.
+fn check_share(name: &str, setting: &str, share: f64) -> Result<(), BadPolicy> {
+    if share > 0.0 && share <= 1.0 {
+        return Ok(());
+    }
+    Err(BadPolicy::new(
+        name,
+        format!("{setting} is {share}; it must be above 0 and at most 1"),
+    ))
 }
 
 fn check_rate(name: &str, rate: f64) -> Result<(), BadPolicy> {

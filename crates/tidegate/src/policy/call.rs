@@ -46,6 +46,7 @@ where
             number: trail.sent,
             started,
             ends,
+            is_hedge: false,
             shared: Arc::clone(&shared),
         };
         let (error, verdict) = match timeout_at(ends, attempt(this)).await {
@@ -75,6 +76,7 @@ where
                 took: ended - started,
                 waited,
                 class: verdict.class,
+                is_hedge: false,
             },
         );
         last = error.or(last);

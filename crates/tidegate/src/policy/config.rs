@@ -29,7 +29,11 @@ impl Default for Retry {
     }
 }
 
-/// What repetitions cost. A success at the first try pays in one token, a repetition that succeeds gets its price back.
+/// What repetitions cost. A success at the first try pays in, a repetition that succeeds gets its price back.
+///
+/// In a total outage what is left pays for 35 repetitions, then there are none: the load stays what the callers ask for.
+/// As long as no more than about a fifth of all attempts fail, the budget refuses nothing. The numbers are those of the
+/// AWS SDKs since 2026 ("retry behavior 2.1").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Budget {
     /// The balance at the start, and the most it can be. Default 500.
@@ -38,6 +42,24 @@ pub struct Budget {
     pub retry_cost: u32,
     /// The price of a repetition after a throttled attempt. Default 5.
     pub throttled_cost: u32,
+    /// What a success at the first try pays in. Default 1.
+    pub earned: u32,
+}
+
+impl Budget {
+    /// A budget that lets repetitions be at most this share of the successes, for long, after 10 of them in a row.
+    ///
+    /// Exact for shares with up to three decimals, from 0.001 to 1000; others are rounded to that.
+    pub fn of_ratio(share: f64) -> Self {
+        const COST: u32 = 1_000;
+        let earned = (share.clamp(0.001, 1_000.0) * f64::from(COST)).round() as u32;
+        Self {
+            tokens: 10 * COST,
+            retry_cost: COST,
+            throttled_cost: COST,
+            earned,
+        }
+    }
 }
 
 impl Default for Budget {
@@ -46,6 +68,7 @@ impl Default for Budget {
             tokens: 500,
             retry_cost: 14,
             throttled_cost: 5,
+            earned: 1,
         }
     }
 }
@@ -77,4 +100,144 @@ impl Default for Outage {
             patience: None,
         }
     }
+}
+
+/// How many calls may wait for their turn, and who of them is next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// How many calls may wait for their first attempt; more are refused, with 0 all that cannot leave at once.
+    /// Default 1024.
+    ///
+    /// A call that has had an attempt is never refused: it waits in front of those.
+    pub max_waiting: usize,
+    /// Once a call has waited this long the queue counts as a standing one, and the newest call is next until no call
+    /// has: those whose callers still wait for them. `None`: always the oldest. Default 100 ms.
+    pub newest_first_after: Option<Duration>,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self::bounded(1024)
+    }
+}
+
+impl Queue {
+    /// A queue of at most `max_waiting` calls.
+    pub const fn bounded(max_waiting: usize) -> Self {
+        Self {
+            max_waiting,
+            newest_first_after: Some(Duration::from_millis(100)),
+        }
+    }
+
+    /// No queue: what cannot leave at once is refused.
+    pub const fn none() -> Self {
+        Self::bounded(0)
+    }
+
+    /// The oldest call is always next: for work that nobody gives up.
+    #[must_use]
+    pub const fn oldest_first(self) -> Self {
+        Self {
+            newest_first_after: None,
+            ..self
+        }
+    }
+}
+
+/// When a service counts as broken, so that nobody is sent to it for a while.
+///
+/// | state | when | what it does |
+/// |---|---|---|
+/// | closed | at first | lets all through and watches |
+/// | open | too many failed, or were slow | refuses all |
+/// | half-open | after `open_for` | lets `probes` attempts through; closes when all succeed, opens again when one does not |
+///
+/// Failures are broken connections, 5xx answers, overload and timeouts. A throttled answer, a refusal on this side and an
+/// attempt whose caller gave up say nothing about the service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Breaker {
+    /// How far it looks back, in ten steps. Default 10 s.
+    pub window: Duration,
+    /// Fewer attempts than this within the window show nothing. Default 20.
+    pub min_calls: u32,
+    /// The share of the window's attempts that must have failed. Default 0.5.
+    pub failure_ratio: f64,
+    /// Opens for slow answers too. Default: it does not.
+    pub slow: Option<Slow>,
+    /// Failures in a row that open it, however few attempts there are. Default 10: at a failure ratio of 0.3, which the
+    /// window lets pass, that is one in 170,000.
+    pub consecutive: Option<u32>,
+    /// How long it stays open, between half and all of it; doubled for each probing that fails. Default 5 s.
+    pub open_for: Duration,
+    /// It never stays open for longer. Default 60 s.
+    pub open_cap: Duration,
+    /// How many attempts probe a service, at once and in all. Default 1.
+    pub probes: u32,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self {
+            window: Duration::from_secs(10),
+            min_calls: 20,
+            failure_ratio: 0.5,
+            slow: None,
+            consecutive: Some(10),
+            open_for: Duration::from_secs(5),
+            open_cap: Duration::from_secs(60),
+            probes: 1,
+        }
+    }
+}
+
+/// Which answers are too slow, and how many of them are too many.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Slow {
+    /// An attempt that takes longer is slow, whatever its result.
+    pub after: Duration,
+    /// The share of the window's attempts that must have been slow.
+    pub ratio: f64,
+}
+
+/// When a second attempt is sent beside one that takes long, and what it costs.
+///
+/// Only idempotent calls are hedged, each attempt at most once. A hedge passes the same gate as all others and goes behind
+/// them; whichever of the two succeeds first is the answer, and the other is dropped. If one fails, the other is waited
+/// for. None is sent while the retry budget is below half, or while the service is down, paused, or its breaker not closed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hedge {
+    /// How long an attempt may take before it is hedged. Default: the 95th percentile of the latest ones, so that one in
+    /// twenty is.
+    pub after: HedgeAfter,
+    /// No attempt is hedged earlier. Default 1 ms.
+    pub min_delay: Duration,
+    /// With fewer latencies than this a percentile is not trusted, and nothing is hedged. Default 20.
+    pub min_samples: u32,
+    /// Hedges that may be sent in a row: the balance at the start, and the most it can be. Default 10.
+    pub tokens: u32,
+    /// What each success pays in, in thousandths of a hedge: the share of hedges that is sustained. Default 50.
+    pub earned_per_mille: u32,
+}
+
+impl Default for Hedge {
+    fn default() -> Self {
+        Self {
+            after: HedgeAfter::Quantile(0.95),
+            min_delay: Duration::from_millis(1),
+            min_samples: 20,
+            tokens: 10,
+            earned_per_mille: 50,
+        }
+    }
+}
+
+/// How long an attempt may take before it is hedged.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum HedgeAfter {
+    /// As long as this share of the latest attempts, between 0 and 1.
+    Quantile(f64),
+    /// As long as this.
+    Fixed(Duration),
 }

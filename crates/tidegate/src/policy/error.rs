@@ -30,6 +30,8 @@ pub struct AttemptLog {
     pub waited: Duration,
     /// What its result meant.
     pub class: Class,
+    /// It was sent beside another one that took long.
+    pub is_hedge: bool,
 }
 
 /// Why a call made no further attempt.
@@ -66,6 +68,13 @@ pub enum StopReason {
         /// For how long it was down.
         down_for: Duration,
     },
+    /// Too many calls to the service failed: nobody is sent to it for a while.
+    BreakerOpen {
+        /// When the next attempt may probe it.
+        retry_at: Instant,
+    },
+    /// The call is part of an attempt of another call through the same policy, which will repeat the whole.
+    LeftToOuter,
 }
 
 impl fmt::Display for StopReason {
@@ -93,6 +102,14 @@ impl fmt::Display for StopReason {
             Self::Cancelled => f.write_str("cancelled"),
             Self::Full { limit } => write!(f, "{limit} calls are already waiting for this service"),
             Self::GaveUp { down_for } => write!(f, "the service did not answer for {down_for:.0?}"),
+            Self::BreakerOpen { retry_at } => {
+                let delay = retry_at.saturating_duration_since(Instant::now());
+                write!(
+                    f,
+                    "too many calls to this service failed; it is left alone for another {delay:.0?}"
+                )
+            }
+            Self::LeftToOuter => f.write_str("not repeated: the call around it repeats the whole"),
         }
     }
 }

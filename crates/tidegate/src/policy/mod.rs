@@ -64,8 +64,11 @@ mod tally;
 mod verdict;
 
 pub use builder::{BadPolicy, Policy, PolicyBuilder};
-pub use config::{Budget, Outage, Retry};
+pub use config::{Breaker, Budget, Hedge, HedgeAfter, Outage, Queue, Retry, Slow};
 pub use error::{AttemptLog, CallError, StopReason};
 pub use op::{Attempt, Op, Quota};
-pub use snapshot::{Consulted, Health, Latency, Snapshot};
+pub use snapshot::{
+    BreakerFigures, BreakerState, BudgetFlow, Calls, Classes, Consulted, Health, HedgeFigures,
+    Latency, QueueFigures, Snapshot, StopCounts,
+};
 pub use verdict::{Class, Classify, Sent, Verdict};

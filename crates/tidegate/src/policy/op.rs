@@ -64,6 +64,8 @@ pub struct Attempt {
     pub started: Instant,
     /// When it will be dropped: by its timeout, or by the call's deadline.
     pub ends: Instant,
+    /// It is sent beside another one that takes long: see [`Hedge`](super::Hedge).
+    pub is_hedge: bool,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -83,6 +85,7 @@ impl fmt::Debug for Attempt {
             .field("number", &self.number)
             .field("started", &self.started)
             .field("ends", &self.ends)
+            .field("is_hedge", &self.is_hedge)
             .finish_non_exhaustive()
     }
 }

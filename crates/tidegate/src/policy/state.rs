@@ -5,6 +5,8 @@
 //! 2. At most one pass is a probe, and `probe_out` says whether there is one.
 //! 3. Whoever changes what the head of the queue waits for calls [`State::call_next`].
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::{
@@ -75,6 +77,8 @@ pub(super) struct State {
     burst: u32,
     pub(super) queue: Queue,
     pub(super) max_waiting: usize,
+    /// No attempt starts with less time before its deadline.
+    pub(super) min_attempt: Duration,
     pub(super) retry: Retry,
     pub(super) purse: Purse,
     pub(super) health: Option<HealthWatch>,
@@ -93,7 +97,8 @@ impl State {
             ),
             burst: config.burst,
             queue: Queue::default(),
-            max_waiting: config.max_waiting,
+            max_waiting: config.queue.max_waiting,
+            min_attempt: config.min_attempt,
             retry: config.retry.clone(),
             purse: Purse::new(config.budget.clone()),
             health: config.outage.clone().map(HealthWatch::new),

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    Consulted, Health, Latency, Snapshot, health::HealthWatch, histogram::Histogram, limiter::Gcra,
-    state::State,
+    Calls, Classes, Consulted, Health, Latency, QueueFigures, Snapshot, health::HealthWatch,
+    histogram::Histogram, limiter::Gcra, state::State,
 };
 
 #[derive(Debug)]
@@ -18,6 +18,10 @@ pub(super) struct Tally {
     first_sent: Option<Instant>,
     pub(super) latency: Histogram,
     pub(super) consulted: Consulted,
+    pub(super) calls: Calls,
+    pub(super) classes: Classes,
+    pub(super) back_off: Duration,
+    pub(super) wasted: Duration,
 }
 
 impl Tally {
@@ -30,6 +34,10 @@ impl Tally {
             first_sent: None,
             latency: Histogram::new(),
             consulted: Consulted::default(),
+            calls: Calls::default(),
+            classes: Classes::default(),
+            back_off: Duration::ZERO,
+            wasted: Duration::ZERO,
         }
     }
 
@@ -60,7 +68,15 @@ impl State {
             in_flight_max: self.limiter.peak,
             in_flight_limit: self.limiter.limit,
             waiting: self.queue.waiting(),
+            calls: tally.calls,
+            classes: tally.classes,
+            queue: QueueFigures::default(),
             budget: self.purse.tokens(),
+            budget_flow: self.purse.flow(),
+            hedge: None,
+            breaker: None,
+            back_off: tally.back_off,
+            wasted: tally.wasted,
             health: match self.health.as_ref().and_then(HealthWatch::down) {
                 Some(down) => Health::Down {
                     since: down.since,

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use tidegate::policy::{Attempt, Op, StopReason, Verdict};
+use tidegate::policy::{Attempt, Op, Queue, StopReason, Verdict};
 use tokio::{
     sync::oneshot,
     task::{JoinSet, yield_now},
@@ -126,7 +126,11 @@ async fn a_retry_goes_ahead_of_first_attempts() {
 
 #[tokio::test(start_paused = true)]
 async fn more_callers_than_may_wait_are_refused() {
-    let policy = policy().in_flight(1).max_waiting(1).build().unwrap();
+    let policy = policy()
+        .in_flight(1)
+        .queue(Queue::bounded(1))
+        .build()
+        .unwrap();
     let mut calls = JoinSet::new();
     for _ in 0..3 {
         calls.spawn(policy.call(Op::idempotent(), async |_| -> Answer {
