@@ -31,7 +31,14 @@ impl State {
         trail: &mut Trail,
         now: Instant,
     ) -> Result<Option<Instant>, StopReason> {
-        trail.since.get_or_insert(now);
+        if trail.since.is_none() {
+            trail.since = Some(now);
+            if trail.sent == 0 {
+                held.is_open = true;
+                self.tally.calls.started += 1;
+                self.tally.consulted.deadline += u64::from(trail.op.deadline.is_some());
+            }
+        }
         let ready = if self.queue.is_empty() {
             self.ready(now)
         } else {
@@ -43,23 +50,23 @@ impl State {
             .refusal(trail, now)
             .filter(|why| !(probes && matches!(why, StopReason::GaveUp { .. })))
         {
-            return Err(why);
+            return Err(self.stop(held, why));
         }
         if ready == Ready::Now {
             return Ok(Some(self.enter(held, trail, now)));
         }
         if trail.sent == 0 && self.queue.waiting() >= self.max_waiting {
-            return Err(StopReason::Full {
-                limit: self.max_waiting,
-            });
+            let limit = self.max_waiting;
+            return Err(self.stop(held, StopReason::Full { limit }));
         }
+        self.tally.consulted.queue += 1;
         let ticket = self.queue.join(trail.rank);
         held.ticket = Some(ticket);
         if let Some(deadline) = trail.op.deadline {
             let token = self.limiter.token_behind(self.queue.ahead_of(ticket), now);
             if token.is_some_and(|token| token >= deadline) {
                 self.leave(held, now);
-                return Err(StopReason::DeadlineTooClose);
+                return Err(self.stop(held, StopReason::DeadlineTooClose));
             }
         }
         Ok(None)
@@ -79,7 +86,7 @@ impl State {
         self.queue.arrive(ticket, waker);
         if let Some(why) = self.refusal(trail, now) {
             self.leave(held, now);
-            return Look::Refused(why);
+            return Look::Refused(self.stop(held, why));
         }
         let mut until = now + LOOK_AGAIN;
         if self.queue.head(now) == Some(ticket) {
@@ -100,10 +107,7 @@ impl State {
         } else if let Some(at) = self.queue.overdue_at(now) {
             until = until.min(at);
         }
-        let ends = [
-            trail.op.deadline,
-            self.health.as_ref().and_then(HealthWatch::gives_up_at),
-        ];
+        let ends = [trail.op.deadline, self.gives_up_at()];
         Look::Until(ends.into_iter().flatten().fold(until, Instant::min))
     }
 
@@ -122,11 +126,17 @@ impl State {
                 return Ready::At(probe_at);
             }
         }
+        if let Some(ready) = self.breaker_wait(now) {
+            return ready;
+        }
         self.limiter.ready(now)
     }
 
     /// Why a call cannot wait at the gate, if it cannot.
     fn refusal(&self, trail: &Trail, now: Instant) -> Option<StopReason> {
+        if let Some(why) = self.broken(now) {
+            return Some(why);
+        }
         if let Some(retry_at) = self.pause.until()
             && self.too_far(retry_at, trail.op.deadline, now)
         {
@@ -139,11 +149,9 @@ impl State {
         {
             return Some(StopReason::DeadlineTooClose);
         }
-        let health = self.health.as_ref()?;
-        let down = health.down()?;
-        let gave_up = health.gives_up_at().is_some_and(|at| at <= now);
-        gave_up.then(|| StopReason::GaveUp {
-            down_for: now - down.since,
+        let gave_up = self.gives_up_at().is_some_and(|at| at <= now);
+        gave_up.then_some(StopReason::GaveUp {
+            down_for: now - self.down_since()?,
         })
     }
 
@@ -159,6 +167,10 @@ impl State {
     pub(super) fn call_next(&mut self, now: Instant) {
         if self.queue.is_empty() {
             return;
+        }
+        if self.broken(now).is_some() {
+            // Each is refused when it looks, and then calls the next.
+            return self.queue.call_head(now, now);
         }
         match self.ready(now) {
             Ready::Now => self.queue.call_head(now, now),

@@ -27,6 +27,11 @@ impl Purse {
         self.flow
     }
 
+    /// Whether less than half of it is left: the service is in trouble, and what is not needed is left out.
+    pub(super) fn is_low(&self) -> bool {
+        self.tokens < self.terms.tokens / 2
+    }
+
     /// Takes the price of one repetition; `None` if the balance is too small.
     pub(super) fn withdraw(&mut self, throttled: bool) -> Option<u32> {
         let cost = if throttled {

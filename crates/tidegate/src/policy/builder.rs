@@ -2,6 +2,8 @@
 
 use std::{error, fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 
+use tokio::time::Instant;
+
 use super::{
     call,
     config::{Breaker, Budget, Hedge, HedgeAfter, Outage, Queue, Retry},
@@ -71,6 +73,52 @@ impl Policy {
         E: Classify,
     {
         call::run(Arc::clone(&self.shared), op, attempt)
+    }
+
+    /// Calls the service as [`call`](Self::call) does, and asks `fallback` when that has no value.
+    ///
+    /// For an answer that is worse but good enough: one kept from before, a default. It must not ask the same service.
+    /// It is given what went wrong, and `within` for itself, which is kept free before the call's deadline. Values that come
+    /// from it are counted apart: a service is not better for them.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`call`](Self::call); a fallback under way is dropped and counts as failed.
+    ///
+    /// # Errors
+    ///
+    /// Why the call had no value, unchanged, if the fallback had none in time either; its own error is
+    /// [`CallError::fallback`]. It is not asked when the attempt itself reported that its caller had given up.
+    ///
+    /// # Panics
+    ///
+    /// As [`call`](Self::call). A panic is never answered by the fallback.
+    pub fn call_or<T, E, C, Fut, F>(
+        &self,
+        op: Op,
+        attempt: C,
+        within: Duration,
+        fallback: F,
+    ) -> impl Future<Output = Result<T, CallError<E>>> + use<T, E, C, Fut, F>
+    where
+        C: FnMut(Attempt) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        F: AsyncFnOnce(&CallError<E>) -> Result<T, E>,
+        E: Classify,
+    {
+        call::run_or(Arc::clone(&self.shared), op, attempt, within, fallback)
+    }
+
+    /// Opens the breaker by hand: nobody is sent before `until`, then probes are; with `None`, nobody before
+    /// [`close_breaker`](Self::close_breaker). Without a [`Breaker`] it does nothing.
+    pub fn open_breaker(&self, until: Option<Instant>) {
+        self.shared
+            .with(|state, now| state.open_breaker(until, now));
+    }
+
+    /// Closes the breaker, whatever opened it, and forgets what it saw.
+    pub fn close_breaker(&self) {
+        self.shared.with(State::close_breaker);
     }
 
     /// The policy's figures at this instant.

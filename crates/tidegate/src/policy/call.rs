@@ -7,10 +7,12 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::{
     error::{AttemptLog, CallError, StopReason},
     gate::{Hold, Shared},
+    hedged,
     op::{Attempt, Op},
     outcome::Step,
+    queue::Rank,
     state::{Held, Trail},
-    verdict::{Classify, Verdict},
+    verdict::{Class, Classify, Verdict},
 };
 
 /// How many attempts a [`CallError`] lists.
@@ -33,7 +35,7 @@ where
         shared: &shared,
         held: Held::default(),
     };
-    let mut trail = Trail::new(op);
+    let mut trail = Trail::new(op.within_scope());
     let mut last = None;
     let mut attempts = Vec::new();
     let why: StopReason = loop {
@@ -41,48 +43,49 @@ where
             Ok(started) => started,
             Err(why) => break why,
         };
-        let (ends, cut) = ends(&op, started, shared.attempt_timeout);
-        let this = Attempt {
-            number: trail.sent,
-            started,
-            ends,
-            is_hedge: false,
-            shared: Arc::clone(&shared),
-        };
-        let (error, verdict) = match timeout_at(ends, attempt(this)).await {
-            Ok(Ok(value)) => {
-                shared.with(|state, now| state.succeed(&mut hold.held, &trail, now));
-                return Ok(value);
+        let this = Attempt::new(&shared, &trail.op, trail.sent, started, false);
+        let hedge_at = shared.hedge_at(&trail.op, started);
+        let failed = match hedge_at.filter(|at| *at < this.ends) {
+            Some(hedge_at) => {
+                match hedged::run(
+                    &mut hold,
+                    &mut trail,
+                    this,
+                    hedge_at,
+                    &mut attempt,
+                    &mut attempts,
+                )
+                .await
+                {
+                    Ok(value) => return Ok(value),
+                    Err(failed) => failed,
+                }
             }
-            Ok(Err(error)) => {
-                let verdict = error.verdict();
-                (Some(error), verdict)
+            None => {
+                let ends = this.ends;
+                let failed = match timeout_at(ends, attempt(this)).await {
+                    Ok(Ok(value)) => {
+                        shared.with(|state, now| state.succeed(&mut hold.held, &trail, now));
+                        return Ok(value);
+                    }
+                    Ok(Err(error)) => Failed::by(error),
+                    Err(_elapsed) => Failed::timed_out(ends, &trail.op),
+                };
+                list(&mut attempts, hold.fail(&mut trail, &failed, started));
+                failed
             }
-            Err(_elapsed) => (None, Verdict::timeout()),
         };
-        let waited = trail.since.map_or(Duration::ZERO, |since| started - since);
-        let cut = cut && error.is_none();
-        let (step, ended) = shared.with(|state, now| {
+        let (step, now) = shared.with(|state, now| {
+            let Failed { verdict, cut, .. } = &failed;
             (
-                state.fail(&mut hold.held, &mut trail, verdict, cut, now),
+                state.next_step(&mut hold.held, &mut trail, verdict, *cut, now),
                 now,
             )
         });
-        log(
-            &mut attempts,
-            AttemptLog {
-                number: trail.sent,
-                started,
-                took: ended - started,
-                waited,
-                class: verdict.class,
-                is_hedge: false,
-            },
-        );
-        last = error.or(last);
+        last = failed.error.or(last);
         match step {
             Step::Stop(why) => break why,
-            Step::Again(Some(at)) if at > ended => sleep_until(at).await,
+            Step::Again(Some(at)) if at > now => sleep_until(at).await,
             Step::Again(_) => {}
         }
     };
@@ -90,22 +93,169 @@ where
         why,
         last,
         attempts,
+        fallback: None,
     })
 }
 
-/// When the attempt ends at the latest, and whether that is by the call's deadline rather than by its own timeout.
-fn ends(op: &Op, started: Instant, attempt_timeout: Duration) -> (Instant, bool) {
-    let limit = op.timeout.unwrap_or(attempt_timeout);
-    let own = started.checked_add(limit).unwrap_or_else(|| started + FAR);
-    match op.deadline {
-        Some(deadline) if deadline < own => (deadline, true),
-        _ => (own, false),
+/// The same, and what `fallback` has when the service has nothing.
+pub(super) async fn run_or<T, E, C, Fut, F>(
+    shared: Arc<Shared>,
+    op: Op,
+    attempt: C,
+    within: Duration,
+    fallback: F,
+) -> Result<T, CallError<E>>
+where
+    C: FnMut(Attempt) -> Fut,
+    Fut: Future<Output = Result<T, E>>,
+    F: AsyncFnOnce(&CallError<E>) -> Result<T, E>,
+    E: Classify,
+{
+    let op = op.within_scope();
+    let early = Op {
+        // A deadline nearer than that leaves no time for an attempt.
+        deadline: op
+            .deadline
+            .map(|at| at.checked_sub(within).unwrap_or_else(Instant::now)),
+        ..op
+    };
+    let mut error = match run(Arc::clone(&shared), early, attempt).await {
+        Ok(value) => return Ok(value),
+        Err(error) if error.why == StopReason::Cancelled => return Err(error),
+        Err(error) => error,
+    };
+    let now = Instant::now();
+    let own = now.checked_add(within).unwrap_or_else(|| now + FAR);
+    let ends = op.deadline.map_or(own, |deadline| deadline.min(own));
+    let mut counted = Fallback {
+        shared: &shared,
+        has_value: false,
+    };
+    match timeout_at(ends, fallback(&error)).await {
+        Ok(Ok(value)) => {
+            counted.has_value = true;
+            return Ok(value);
+        }
+        Ok(Err(own)) => error.fallback = Some(own),
+        Err(_elapsed) => {}
+    }
+    Err(error)
+}
+
+/// Counts a fallback, however it ends.
+struct Fallback<'a> {
+    shared: &'a Shared,
+    has_value: bool,
+}
+
+impl Drop for Fallback<'_> {
+    fn drop(&mut self) {
+        self.shared
+            .with(|state, _| state.tally.fallback(self.has_value));
     }
 }
 
-fn log(attempts: &mut Vec<AttemptLog>, attempt: AttemptLog) {
+/// An attempt that failed.
+pub(super) struct Failed<E> {
+    pub(super) error: Option<E>,
+    pub(super) verdict: Verdict,
+    /// The call's own deadline ended it.
+    pub(super) cut: bool,
+}
+
+impl<E: Classify> Failed<E> {
+    pub(super) fn by(error: E) -> Self {
+        Self {
+            verdict: error.verdict(),
+            error: Some(error),
+            cut: false,
+        }
+    }
+
+    pub(super) fn timed_out(ended: Instant, op: &Op) -> Self {
+        Self {
+            error: None,
+            verdict: Verdict::timeout(),
+            cut: op.deadline.is_some_and(|deadline| ended >= deadline),
+        }
+    }
+
+    /// Whether no other attempt of the same can be better.
+    pub(super) fn is_final(&self) -> bool {
+        self.cut
+            || match self.verdict.class {
+                Class::Transient
+                | Class::Throttled
+                | Class::Overload
+                | Class::NeverSent
+                | Class::Timeout => false,
+                Class::Ok | Class::Fatal | Class::Rejected | Class::Cancelled => true,
+            }
+    }
+
+    /// The failure of two attempts of which `first` failed earlier.
+    pub(super) fn after(self, first: Self) -> Self {
+        Self {
+            error: self.error.or(first.error),
+            verdict: Verdict {
+                retry_at: self.verdict.retry_at.max(first.verdict.retry_at),
+                ..self.verdict
+            },
+            cut: self.cut,
+        }
+    }
+}
+
+impl Hold<'_> {
+    /// The attempt that it holds a pass for failed: learns from it.
+    pub(super) fn fail<E>(
+        &mut self,
+        trail: &mut Trail,
+        failed: &Failed<E>,
+        started: Instant,
+    ) -> AttemptLog {
+        let waited = trail.since.map_or(Duration::ZERO, |since| started - since);
+        let is_hedge = trail.rank == Rank::Hedge;
+        let Failed { verdict, cut, .. } = failed;
+        let ended = self.shared.with(|state, now| {
+            state.fail(&mut self.held, trail, verdict, *cut, now);
+            now
+        });
+        AttemptLog {
+            number: trail.sent,
+            started,
+            took: ended - started,
+            waited,
+            class: verdict.class,
+            is_hedge,
+        }
+    }
+}
+
+/// Adds an attempt to those that an error will list.
+pub(super) fn list(attempts: &mut Vec<AttemptLog>, attempt: AttemptLog) {
     if attempts.len() == LOGGED {
         attempts.remove(0);
     }
     attempts.push(attempt);
+}
+
+impl Attempt {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        op: &Op,
+        number: u32,
+        started: Instant,
+        is_hedge: bool,
+    ) -> Self {
+        let limit = op.timeout.unwrap_or(shared.attempt_timeout);
+        let own = started.checked_add(limit).unwrap_or_else(|| started + FAR);
+        Self {
+            number,
+            started,
+            ends: op.deadline.map_or(own, |deadline| deadline.min(own)),
+            is_hedge,
+            shared: Arc::clone(shared),
+        }
+    }
 }

@@ -15,6 +15,8 @@ pub struct CallError<E> {
     pub last: Option<E>,
     /// The attempts, oldest first; of more than 64 the last 64.
     pub attempts: Vec<AttemptLog>,
+    /// The error of the fallback, if there was one and it had one.
+    pub fallback: Option<E>,
 }
 
 /// One attempt of a call.

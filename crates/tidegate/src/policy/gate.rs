@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     admission::Look,
     error::StopReason,
+    op::Op,
     state::{Held, State, Trail},
 };
 
@@ -21,6 +22,7 @@ use super::{
 pub(super) struct Shared {
     pub(super) name: Arc<str>,
     pub(super) attempt_timeout: Duration,
+    hedges: bool,
     state: Mutex<State>,
 }
 
@@ -29,6 +31,7 @@ impl Shared {
         Self {
             name,
             attempt_timeout,
+            hedges: state.hedge.is_some(),
             state: Mutex::new(state),
         }
     }
@@ -50,9 +53,19 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// When the attempt that has just started is to be hedged, if it is.
+    pub(super) fn hedge_at(&self, op: &Op, started: Instant) -> Option<Instant> {
+        if !self.hedges {
+            return None;
+        }
+        self.with(|state, _| state.hedge_at(op, started))
+    }
+}
+
 /// What one call holds; gives it back when dropped.
 pub(super) struct Hold<'a> {
-    pub(super) shared: &'a Shared,
+    pub(super) shared: &'a Arc<Shared>,
     pub(super) held: Held,
 }
 

@@ -78,11 +78,6 @@ impl HealthWatch {
         self.rules.patience
     }
 
-    /// When the patience with the present outage ends.
-    pub(super) fn gives_up_at(&self) -> Option<Instant> {
-        self.down.as_ref()?.since.checked_add(self.rules.patience?)
-    }
-
     pub(super) fn alive(&mut self, probe: bool) {
         self.row = Row::default();
         if probe || self.down.is_some_and(|down| !down.dry) {

@@ -28,18 +28,40 @@ impl Histogram {
         self.total += 1;
     }
 
+    pub(super) fn count(&self) -> u64 {
+        self.total
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.counts.fill(0);
+        self.total = 0;
+    }
+
     /// The value that a share `q` of all values does not exceed, in milliseconds; 0 when there is none.
     pub(super) fn quantile_ms(&self, q: f64) -> f64 {
-        let rank = ((self.total as f64 * q).ceil() as u64).max(1);
-        let mut seen = 0;
-        for (index, count) in self.counts.iter().enumerate() {
-            seen += count;
-            if seen >= rank {
-                return middle_ns(index) / 1e6;
-            }
-        }
-        0.0
+        quantile_ns(&[self], q) / 1e6
     }
+
+    /// The value that a share `q` of all values in several histograms does not exceed; 0 when there is none.
+    pub(super) fn quantile_of(histograms: &[&Self], q: f64) -> Duration {
+        Duration::from_nanos(quantile_ns(histograms, q) as u64)
+    }
+}
+
+fn quantile_ns(histograms: &[&Histogram], q: f64) -> f64 {
+    let total: u64 = histograms.iter().map(|histogram| histogram.total).sum();
+    let rank = ((total as f64 * q).ceil() as u64).max(1);
+    let mut seen = 0;
+    for index in 0..BUCKETS {
+        seen += histograms
+            .iter()
+            .map(|histogram| histogram.counts[index])
+            .sum::<u64>();
+        if seen >= rank {
+            return middle_ns(index);
+        }
+    }
+    0.0
 }
 
 /// Values below 16 ns have a bucket each; above, each doubling has 16.

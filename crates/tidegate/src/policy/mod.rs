@@ -1,10 +1,12 @@
 //! What stands in front of a remote service: one policy, shared by everyone who calls that service.
 //!
 //! A [`Policy`] limits how many attempts are in flight and how many leave per second, ends attempts that take too long,
-//! repeats those that may be repeated, and stops asking a service that is down. The order is fixed, outer to inner:
+//! repeats those that may be repeated, doubles those that take long, and leaves a service alone that is down. The order is
+//! fixed, outer to inner:
 //!
 //! ```text
-//! deadline → retry, paid from one budget → gate [health, pause, permit, token: one queue] → attempt timeout → the attempt
+//! fallback → deadline → retry, hedge: paid from budgets → breaker → gate [one queue: health, pause, permit, token]
+//!          → attempt timeout → the attempt
 //! ```
 //!
 //! # Examples
@@ -41,10 +43,11 @@
 //!
 //! # Non-goals
 //!
-//! No adaptive concurrency, no hedging, no fallback; no distributed state: each process has its own view of a service.
+//! No adaptive concurrency; no distributed state: each process has its own view of a service.
 
 mod admission;
 mod backoff;
+mod breaker;
 mod budget;
 mod builder;
 mod call;
@@ -52,6 +55,8 @@ mod config;
 mod error;
 mod gate;
 mod health;
+mod hedge;
+mod hedged;
 mod histogram;
 mod limiter;
 mod op;

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::gate::Shared;
+use crate::cancel;
 
 /// What the policy must know of a call: whether it may be repeated, and its limits of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +25,7 @@ impl Op {
         }
     }
 
-    /// Doing it twice may do harm: repeated only if the service cannot have acted on it. It then either was not sent,
+    /// Doing it twice may do harm, or nobody knows: repeated only if the service cannot have acted on it. It then either was not sent,
     /// or was answered as throttled, or was answered as overloaded with a time for the next attempt.
     pub const fn unsafe_to_repeat() -> Self {
         Self {
@@ -34,7 +35,8 @@ impl Op {
         }
     }
 
-    /// When the whole call must have ended, waiting included. Default: never.
+    /// When the whole call must have ended, waiting included. Default: never; but never later than the deadline of the
+    /// scope around it, see [`deadline`](crate::deadline).
     ///
     /// No wait and no attempt starts that cannot end before it; an attempt that runs into it is dropped.
     #[must_use]
@@ -50,6 +52,18 @@ impl Op {
     pub const fn timeout(self, limit: Duration) -> Self {
         Self {
             timeout: Some(limit),
+            ..self
+        }
+    }
+
+    /// With the deadline of the scope around the calling code, if that is earlier.
+    pub(super) fn within_scope(self) -> Self {
+        let around = cancel::deadline();
+        Self {
+            deadline: match (self.deadline, around) {
+                (Some(own), Some(around)) => Some(own.min(around)),
+                (own, around) => own.or(around),
+            },
             ..self
         }
     }

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::{
     Class, Sent, StopReason, Verdict, backoff,
+    breaker::{Mark, Passed},
     health::Sign,
     queue::Rank,
     state::{Held, Pass, State, Trail},
@@ -15,7 +16,7 @@ use super::{
 const UNSTATED_PAUSE: Duration = Duration::from_secs(1);
 
 /// What to do after a failed attempt.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Step {
     Stop(StopReason),
     /// Back to the gate, not before this instant if there is one.
@@ -23,56 +24,103 @@ pub(super) enum Step {
 }
 
 impl State {
-    /// The attempt succeeded.
+    /// The attempt succeeded, and the call with it.
     pub(super) fn succeed(&mut self, held: &mut Held, trail: &Trail, now: Instant) {
         let pass = self
             .release(held)
             .expect("an attempt that ends has entered");
+        held.is_open = false;
         match std::mem::take(&mut held.paid) {
             0 if trail.tried == 1 => self.purse.earn(),
             paid => self.purse.refund(paid),
         }
-        self.tally.latency.record(now - pass.started);
+        self.tally.calls.succeeded += 1;
+        self.tally.ended(Class::Ok);
+        let took = now - pass.started;
+        self.tally.latency.record(took);
+        if let Some(hedge) = &mut self.hedge {
+            hedge.earn();
+            hedge.record(took, now);
+        }
         self.learn(&pass, &Verdict::ok(), trail, now);
         self.call_next(now);
     }
 
-    /// The attempt failed: learns from it and says what the call does next.
+    /// The attempt failed: learns from it. What the call does next is [`next_step`](Self::next_step)'s.
     ///
     /// `cut`: the call's own deadline ended the attempt, which says nothing about the service.
     pub(super) fn fail(
         &mut self,
         held: &mut Held,
         trail: &mut Trail,
-        verdict: Verdict,
+        verdict: &Verdict,
         cut: bool,
         now: Instant,
-    ) -> Step {
+    ) {
         let pass = self
             .release(held)
             .expect("an attempt that ends has entered");
+        let took = now - pass.started;
         trail.since = Some(now);
+        if verdict.class == Class::Timeout {
+            self.tally.wasted += took;
+        }
+        if cut {
+            if let (Some(breaker), Some(passed)) = (&mut self.breaker, pass.breaker) {
+                breaker.give_back(passed);
+            }
+        } else {
+            self.tally.ended(verdict.class);
+            if verdict.sent == Sent::Answered {
+                self.tally.latency.record(took);
+            }
+            if let Some(hedge) = &mut self.hedge
+                && verdict.class == Class::Timeout
+            {
+                hedge.record(took, now);
+            }
+            self.learn(&pass, verdict, trail, now);
+            trail.counted |= Sign::of(verdict) == Sign::Doubt;
+            // A failed probe goes to the end, so that one bad request cannot stand in front of the proof.
+            let probe = pass.probe || pass.breaker.is_some_and(Passed::is_probe);
+            trail.rank = if probe { Rank::First } else { Rank::Retry };
+        }
+        self.call_next(now);
+    }
+
+    /// What the call does after an attempt that failed.
+    pub(super) fn next_step(
+        &mut self,
+        held: &mut Held,
+        trail: &mut Trail,
+        verdict: &Verdict,
+        cut: bool,
+        now: Instant,
+    ) -> Step {
         let step = if cut {
             self.purse.refund(std::mem::take(&mut held.paid));
             Step::Stop(StopReason::DeadlineTooClose)
         } else {
-            self.tally.throttled += u64::from(verdict.class == Class::Throttled);
-            self.tally.timeouts += u64::from(verdict.class == Class::Timeout);
-            if verdict.sent == Sent::Answered {
-                self.tally.latency.record(now - pass.started);
-            }
-            self.learn(&pass, &verdict, trail, now);
-            trail.counted |= Sign::of(&verdict) == Sign::Doubt;
-            // A failed probe goes to the end, so that one bad request cannot stand in front of the proof.
-            trail.rank = if pass.probe { Rank::First } else { Rank::Retry };
-            self.next_step(held, trail, &verdict, now)
+            self.judge(held, trail, verdict, now)
         };
+        match step {
+            Step::Stop(why) => {
+                self.stop(held, why);
+            }
+            Step::Again(Some(at)) => self.tally.back_off += at.saturating_duration_since(now),
+            Step::Again(None) => {}
+        }
+        // Whether the service is down may have changed by what was just learned.
         self.call_next(now);
         step
     }
 
     /// What the outcome says about health and quota of the service.
     fn learn(&mut self, pass: &Pass, verdict: &Verdict, trail: &Trail, now: Instant) {
+        if let (Some(breaker), Some(passed)) = (&mut self.breaker, pass.breaker) {
+            let took = now - pass.started;
+            breaker.record(passed, Mark::of(verdict), took, now, &mut self.rng);
+        }
         let sign = Sign::of(verdict);
         if let Some(health) = &mut self.health {
             if sign == Sign::Alive {
@@ -110,7 +158,7 @@ impl State {
         self.pause.start(until, now);
     }
 
-    fn next_step(
+    fn judge(
         &mut self,
         held: &mut Held,
         trail: &mut Trail,
@@ -143,11 +191,7 @@ impl State {
         {
             return Step::Stop(StopReason::ServerSaidNo { retry_at });
         }
-        let down = self
-            .health
-            .as_ref()
-            .is_some_and(|health| health.down().is_some());
-        if down && Sign::of(verdict).is_failure() {
+        if self.down_since().is_some() && Sign::of(verdict).is_failure() {
             // It failed because the service is down: it does not count, and the gate says when to try again.
             self.purse.refund(paid);
             trail.tried -= 1;
@@ -159,6 +203,12 @@ impl State {
             });
         }
         let at = self.retry_time(trail.tried, verdict, now);
+        // There is no use in sleeping until the breaker refuses.
+        if let Some(why @ StopReason::BreakerOpen { retry_at }) = self.broken(now)
+            && at < retry_at
+        {
+            return Step::Stop(why);
+        }
         if trail.op.deadline.is_some_and(|deadline| at >= deadline) {
             return Step::Stop(StopReason::DeadlineTooClose);
         }

@@ -16,6 +16,7 @@ pub(super) const OVERDUE: Duration = Duration::from_millis(10);
 pub(super) enum Rank {
     Retry,
     First,
+    Hedge,
 }
 
 /// A place in the queue; smaller is earlier.

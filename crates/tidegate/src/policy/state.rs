@@ -2,7 +2,8 @@
 //!
 //! What must stay true:
 //! 1. `limiter.in_flight` is the number of [`Held::pass`]es; each is given back by exactly one of `succeed`, `fail`, `abandon`.
-//! 2. At most one pass is a probe, and `probe_out` says whether there is one.
+//! 2. At most one pass is a probe of health or pause, and `probe_out` says whether there is one. What a pass holds of the
+//!    breaker ends as an outcome or is given back.
 //! 3. Whoever changes what the head of the queue waits for calls [`State::call_next`].
 
 use std::time::Duration;
@@ -10,10 +11,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{
-    PolicyBuilder, Retry,
+    PolicyBuilder, Retry, StopReason,
+    breaker::{BreakerWatch, Passage, Passed},
     budget::Purse,
     health::HealthWatch,
-    limiter::{Gcra, Limiter},
+    hedge::HedgeWatch,
+    limiter::{Gcra, Limiter, Ready},
     op::Op,
     pause::Pause,
     queue::{Queue, Rank, Ticket},
@@ -27,11 +30,19 @@ pub(super) struct Held {
     pub(super) pass: Option<Pass>,
     /// Paid for the repetition that is under way or about to be.
     pub(super) paid: u32,
+    /// Paid for the hedge that waits to be sent.
+    pub(super) hedge_paid: bool,
+    /// The call has begun and has not ended; a hedge is no call.
+    pub(super) is_open: bool,
 }
 
 impl Held {
     pub(super) fn is_nothing(&self) -> bool {
-        self.ticket.is_none() && self.pass.is_none() && self.paid == 0
+        self.ticket.is_none()
+            && self.pass.is_none()
+            && self.paid == 0
+            && !self.hedge_paid
+            && !self.is_open
     }
 }
 
@@ -40,6 +51,7 @@ impl Held {
 pub(super) struct Pass {
     pub(super) started: Instant,
     pub(super) probe: bool,
+    pub(super) breaker: Option<Passed>,
 }
 
 /// What one call has been through.
@@ -68,6 +80,16 @@ impl Trail {
             since: None,
         }
     }
+
+    /// That of the hedge of the attempt under way: it counts as no try of its own, and goes behind all others.
+    pub(super) fn of_hedge(&self) -> Self {
+        Self {
+            rank: Rank::Hedge,
+            tried: self.tried - 1,
+            since: None,
+            ..*self
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -82,6 +104,8 @@ pub(super) struct State {
     pub(super) retry: Retry,
     pub(super) purse: Purse,
     pub(super) health: Option<HealthWatch>,
+    pub(super) breaker: Option<BreakerWatch>,
+    pub(super) hedge: Option<HedgeWatch>,
     pub(super) pause: Pause,
     pub(super) probe_out: bool,
     pub(super) rng: fastrand::Rng,
@@ -102,6 +126,8 @@ impl State {
             retry: config.retry.clone(),
             purse: Purse::new(config.budget.clone()),
             health: config.outage.clone().map(HealthWatch::new),
+            breaker: config.breaker.clone().map(BreakerWatch::new),
+            hedge: config.hedge.clone().map(HedgeWatch::new),
             pause: Pause::new(config.rate),
             probe_out: false,
             rng: config
@@ -125,6 +151,56 @@ impl State {
             || deadline.is_some_and(|deadline| retry_at >= deadline)
     }
 
+    /// What an attempt waits for because the breaker is not closed. `None`: for nothing.
+    ///
+    /// Without an outage to wait for nobody waits: see [`broken`](Self::broken).
+    pub(super) fn breaker_wait(&self, now: Instant) -> Option<Ready> {
+        match self.breaker.as_ref()?.passage(now) {
+            Passage::Free => None,
+            Passage::From(Some(at)) => Some(Ready::At(at)),
+            Passage::From(None) | Passage::AfterProbe => Some(Ready::OnRelease),
+        }
+    }
+
+    /// Why the breaker refuses a call, if it does.
+    pub(super) fn broken(&self, now: Instant) -> Option<StopReason> {
+        if self.health.is_some() {
+            return None;
+        }
+        let retry_at = match self.breaker.as_ref()?.passage(now) {
+            Passage::Free => return None,
+            Passage::From(at) => at.unwrap_or(now),
+            Passage::AfterProbe => now,
+        };
+        Some(StopReason::BreakerOpen { retry_at })
+    }
+
+    /// Since when calls wait for the service to recover.
+    pub(super) fn down_since(&self) -> Option<Instant> {
+        let down = self.health.as_ref()?.down().map(|down| down.since);
+        let broken = self.breaker.as_ref().and_then(BreakerWatch::broken_since);
+        [down, broken].into_iter().flatten().min()
+    }
+
+    /// When the patience with the present outage ends.
+    pub(super) fn gives_up_at(&self) -> Option<Instant> {
+        let patience = self.health.as_ref()?.patience()?;
+        self.down_since()?.checked_add(patience)
+    }
+
+    /// Counts a call that ends without a value.
+    pub(super) fn stop(&mut self, held: &mut Held, why: StopReason) -> StopReason {
+        // A hedge that cannot be sent ends no call.
+        if std::mem::take(&mut held.is_open) {
+            self.tally.stopped(&why);
+            if let (StopReason::BreakerOpen { .. }, Some(breaker)) = (&why, &mut self.breaker) {
+                breaker.refused += 1;
+                self.tally.consulted.breaker += 1;
+            }
+        }
+        why
+    }
+
     pub(super) fn enter(&mut self, held: &mut Held, trail: &mut Trail, now: Instant) -> Instant {
         let down = self
             .health
@@ -136,15 +212,23 @@ impl State {
         held.pass = Some(Pass {
             started: now,
             probe,
+            breaker: self.breaker.as_mut().map(BreakerWatch::pass),
         });
+        if std::mem::take(&mut held.hedge_paid)
+            && let Some(hedge) = &mut self.hedge
+        {
+            hedge.sent += 1;
+        }
         trail.sent += 1;
         trail.tried += 1;
 
         let consulted = &mut self.tally.consulted;
+        consulted.breaker += u64::from(self.breaker.is_some());
         consulted.health += u64::from(self.health.is_some());
         consulted.pause += 1;
         consulted.permit += 1;
         consulted.rate += u64::from(self.limiter.rate.is_some());
+        consulted.timeout += 1;
         self.tally.sent(trail.sent > 1, now);
         now
     }
@@ -161,9 +245,80 @@ impl State {
 
     /// The call is over, or was dropped: whatever it holds comes back and counts for nothing.
     pub(super) fn abandon(&mut self, held: &mut Held, now: Instant) {
+        if std::mem::take(&mut held.is_open) {
+            self.tally.calls.dropped += 1;
+        }
         self.purse.refund(std::mem::take(&mut held.paid));
+        if std::mem::take(&mut held.hedge_paid)
+            && let Some(hedge) = &mut self.hedge
+        {
+            hedge.refund();
+        }
         self.leave(held, now);
-        if self.release(held).is_some() {
+        self.drop_attempt(held, now);
+    }
+
+    /// The attempt under way, if there is one, is dropped.
+    pub(super) fn drop_attempt(&mut self, held: &mut Held, now: Instant) {
+        let Some(pass) = self.release(held) else {
+            return;
+        };
+        self.tally.wasted += now - pass.started;
+        if let (Some(breaker), Some(passed)) = (&mut self.breaker, pass.breaker) {
+            breaker.give_back(passed);
+        }
+        self.call_next(now);
+    }
+
+    /// The hedge answered first: the attempt beside it is dropped, after at least as long as it has taken so far.
+    pub(super) fn overtaken(&mut self, held: &mut Held, now: Instant) {
+        if let (Some(hedge), Some(pass)) = (&mut self.hedge, &held.pass) {
+            hedge.won += 1;
+            hedge.record(now - pass.started, now);
+        }
+        // The call has succeeded, only not by this attempt.
+        held.is_open = false;
+        self.abandon(held, now);
+    }
+
+    /// Whether an attempt that takes long is hedged now. If so the hedge is paid for.
+    pub(super) fn may_hedge(&mut self, held: &mut Held) -> bool {
+        let in_trouble = self.purse.is_low()
+            || self.pause.until().is_some()
+            || self
+                .health
+                .as_ref()
+                .is_some_and(|health| health.down().is_some())
+            || self
+                .breaker
+                .as_ref()
+                .is_some_and(|breaker| !breaker.is_closed());
+        let Some(hedge) = &mut self.hedge else {
+            return false;
+        };
+        held.hedge_paid = !in_trouble && hedge.withdraw();
+        hedge.refused += u64::from(!held.hedge_paid);
+        held.hedge_paid
+    }
+
+    /// When the attempt that has just started is to be hedged, if it is.
+    pub(super) fn hedge_at(&mut self, op: &Op, started: Instant) -> Option<Instant> {
+        let hedge = self.hedge.as_mut().filter(|_| op.idempotent)?;
+        let at = started.checked_add(hedge.delay(started)?)?;
+        self.tally.consulted.hedge += 1;
+        Some(at)
+    }
+
+    pub(super) fn open_breaker(&mut self, until: Option<Instant>, now: Instant) {
+        if let Some(breaker) = &mut self.breaker {
+            breaker.open_until(until, now);
+            self.call_next(now);
+        }
+    }
+
+    pub(super) fn close_breaker(&mut self, now: Instant) {
+        if let Some(breaker) = &mut self.breaker {
+            breaker.close();
             self.call_next(now);
         }
     }

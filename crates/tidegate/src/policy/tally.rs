@@ -5,16 +5,14 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    Calls, Classes, Consulted, Health, Latency, QueueFigures, Snapshot, health::HealthWatch,
-    histogram::Histogram, limiter::Gcra, state::State,
+    Calls, Class, Classes, Consulted, Health, Latency, QueueFigures, Snapshot, StopReason,
+    health::HealthWatch, hedge::HedgeWatch, histogram::Histogram, limiter::Gcra, state::State,
 };
 
 #[derive(Debug)]
 pub(super) struct Tally {
     requests: u64,
     retries: u64,
-    pub(super) throttled: u64,
-    pub(super) timeouts: u64,
     first_sent: Option<Instant>,
     pub(super) latency: Histogram,
     pub(super) consulted: Consulted,
@@ -29,8 +27,6 @@ impl Tally {
         Self {
             requests: 0,
             retries: 0,
-            throttled: 0,
-            timeouts: 0,
             first_sent: None,
             latency: Histogram::new(),
             consulted: Consulted::default(),
@@ -48,6 +44,46 @@ impl Tally {
     }
 }
 
+impl Tally {
+    pub(super) fn fallback(&mut self, has_value: bool) {
+        self.consulted.fallback += 1;
+        self.calls.fallbacks += u64::from(has_value);
+        self.calls.fallbacks_failed += u64::from(!has_value);
+    }
+
+    pub(super) fn ended(&mut self, class: Class) {
+        let classes = &mut self.classes;
+        *match class {
+            Class::Ok => &mut classes.ok,
+            Class::Transient => &mut classes.transient,
+            Class::Throttled => &mut classes.throttled,
+            Class::Overload => &mut classes.overload,
+            Class::Fatal => &mut classes.fatal,
+            Class::NeverSent => &mut classes.never_sent,
+            Class::Timeout => &mut classes.timeout,
+            Class::Rejected => &mut classes.rejected,
+            Class::Cancelled => &mut classes.cancelled,
+        } += 1;
+    }
+
+    pub(super) fn stopped(&mut self, why: &StopReason) {
+        let stopped = &mut self.calls.stopped;
+        *match why {
+            StopReason::NotRetriable => &mut stopped.not_retriable,
+            StopReason::AttemptsExhausted { .. } => &mut stopped.attempts_exhausted,
+            StopReason::BudgetExhausted => &mut stopped.budget_exhausted,
+            StopReason::DeadlineTooClose => &mut stopped.deadline_too_close,
+            StopReason::ServerSaidNo { .. } => &mut stopped.server_said_no,
+            StopReason::NotReplayable => &mut stopped.not_replayable,
+            StopReason::Cancelled => &mut stopped.cancelled,
+            StopReason::Full { .. } => &mut stopped.full,
+            StopReason::GaveUp { .. } => &mut stopped.gave_up,
+            StopReason::BreakerOpen { .. } => &mut stopped.breaker_open,
+            StopReason::LeftToOuter => &mut stopped.left_to_outer,
+        } += 1;
+    }
+}
+
 impl State {
     pub(super) fn snapshot(&self, name: &Arc<str>, now: Instant) -> Snapshot {
         let tally = &self.tally;
@@ -62,8 +98,8 @@ impl State {
             name: Arc::clone(name),
             requests: tally.requests,
             retries: tally.retries,
-            throttled: tally.throttled,
-            timeouts: tally.timeouts,
+            throttled: tally.classes.throttled,
+            timeouts: tally.classes.timeout,
             in_flight: self.limiter.in_flight,
             in_flight_max: self.limiter.peak,
             in_flight_limit: self.limiter.limit,
@@ -73,8 +109,8 @@ impl State {
             queue: QueueFigures::default(),
             budget: self.purse.tokens(),
             budget_flow: self.purse.flow(),
-            hedge: None,
-            breaker: None,
+            hedge: self.hedge.as_ref().map(HedgeWatch::figures),
+            breaker: self.breaker.as_ref().map(|breaker| breaker.figures(now)),
             back_off: tally.back_off,
             wasted: tally.wasted,
             health: match self.health.as_ref().and_then(HealthWatch::down) {

@@ -6,10 +6,13 @@
     reason = "what is tested is also used from tasks and threads outside of every scope"
 )]
 
+mod breaker;
 mod builder;
 mod deadline;
 mod drops;
+mod fallback;
 mod gate;
+mod hedge;
 mod outage;
 mod pause;
 mod rate;

@@ -1,0 +1,145 @@
+//! One attempt and, if it takes long, a second one beside it.
+
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Poll,
+};
+
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::{
+    call::{Failed, list},
+    error::AttemptLog,
+    gate::{Hold, Shared},
+    op::Attempt,
+    state::{Held, Trail},
+    verdict::Classify,
+};
+
+/// Makes the attempt `first`, which has entered and is held by `hold`; and another one if it takes until `hedge_at`.
+///
+/// The first success is the result, and what is left of the other is dropped. A failure is the result once there is
+/// nothing to wait for: at once if it is fatal, or if no hedge was sent.
+pub(super) async fn run<T, E, C, Fut>(
+    hold: &mut Hold<'_>,
+    trail: &mut Trail,
+    first: Attempt,
+    hedge_at: Instant,
+    attempt: &mut C,
+    attempts: &mut Vec<AttemptLog>,
+) -> Result<T, Failed<E>>
+where
+    C: FnMut(Attempt) -> Fut,
+    Fut: Future<Output = Result<T, E>>,
+    E: Classify,
+{
+    let shared = hold.shared;
+    let Attempt { started, ends, .. } = first;
+    let mut beside = trail.of_hedge();
+    let sent = AtomicBool::new(false);
+    let result = {
+        let mut first = pin!(timeout_at(ends, attempt(first)));
+        let mut second = pin!(hedge(shared, &mut beside, hedge_at, &sent, attempt));
+        let mut first_failed: Option<Failed<E>> = None;
+        let mut second_ended = false;
+        poll_fn(|cx| {
+            if first_failed.is_none()
+                && let Poll::Ready(result) = first.as_mut().poll(cx)
+            {
+                let failed = match result {
+                    Ok(Ok(value)) => {
+                        shared.with(|state, now| state.succeed(&mut hold.held, trail, now));
+                        return Poll::Ready(Ok(value));
+                    }
+                    Ok(Err(error)) => Failed::by(error),
+                    Err(_elapsed) => Failed::timed_out(ends, &trail.op),
+                };
+                list(attempts, hold.fail(trail, &failed, started));
+                if failed.is_final() || second_ended || !sent.load(Ordering::Relaxed) {
+                    return Poll::Ready(Err(failed));
+                }
+                first_failed = Some(failed);
+            }
+            if second_ended {
+                return Poll::Pending;
+            }
+            let Poll::Ready(end) = second.as_mut().poll(cx) else {
+                return Poll::Pending;
+            };
+            second_ended = true;
+            match end {
+                Hedge::NotSent => Poll::Pending,
+                Hedge::Won(value) => {
+                    shared.with(|state, now| state.overtaken(&mut hold.held, now));
+                    Poll::Ready(Ok(value))
+                }
+                Hedge::Failed(failed, log) => {
+                    list(attempts, log);
+                    match first_failed.take() {
+                        Some(first) => Poll::Ready(Err(failed.after(first))),
+                        None if failed.is_final() => {
+                            shared.with(|state, now| state.drop_attempt(&mut hold.held, now));
+                            Poll::Ready(Err(failed))
+                        }
+                        None => Poll::Pending,
+                    }
+                }
+            }
+        })
+        .await
+    };
+    trail.sent = beside.sent;
+    trail.counted |= beside.counted;
+    result
+}
+
+/// How a hedge ended.
+enum Hedge<T, E> {
+    NotSent,
+    Won(T),
+    Failed(Failed<E>, AttemptLog),
+}
+
+/// Waits until it is time, pays, passes the gate, and makes the attempt. Says by `sent` that it has left.
+async fn hedge<T, E, C, Fut>(
+    shared: &Arc<Shared>,
+    trail: &mut Trail,
+    at: Instant,
+    sent: &AtomicBool,
+    attempt: &mut C,
+) -> Hedge<T, E>
+where
+    C: FnMut(Attempt) -> Fut,
+    Fut: Future<Output = Result<T, E>>,
+    E: Classify,
+{
+    sleep_until(at).await;
+    let mut hold = Hold {
+        shared,
+        held: Held::default(),
+    };
+    if !shared.with(|state, _| state.may_hedge(&mut hold.held)) {
+        return Hedge::NotSent;
+    }
+    let Ok(started) = hold.enter(trail).await else {
+        return Hedge::NotSent;
+    };
+    sent.store(true, Ordering::Relaxed);
+    let this = Attempt::new(shared, &trail.op, trail.sent, started, true);
+    let ends = this.ends;
+    let failed = match timeout_at(ends, attempt(this)).await {
+        Ok(Ok(value)) => {
+            shared.with(|state, now| state.succeed(&mut hold.held, trail, now));
+            return Hedge::Won(value);
+        }
+        Ok(Err(error)) => Failed::by(error),
+        Err(_elapsed) => Failed::timed_out(ends, &trail.op),
+    };
+    let log = hold.fail(trail, &failed, started);
+    Hedge::Failed(failed, log)
+}
