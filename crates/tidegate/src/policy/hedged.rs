@@ -132,7 +132,8 @@ where
     sent.store(true, Ordering::Relaxed);
     let this = Attempt::new(shared, &trail.op, trail.sent, started, true);
     let ends = this.ends;
-    let failed = match timeout_at(ends, attempt(this)).await {
+    // Boxed: few calls are hedged, and all of them would be as large as two attempts.
+    let failed = match timeout_at(ends, Box::pin(attempt(this))).await {
         Ok(Ok(value)) => {
             shared.with(|state, now| state.succeed(&mut hold.held, trail, now));
             return Hedge::Won(value);
