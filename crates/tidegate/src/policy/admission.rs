@@ -1,36 +1,52 @@
 //! Who may enter: what a call waits for at the gate, in which order, and why it may not even wait.
 
-use std::{task::Waker, time::Duration};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::{
     StopReason,
+    alarm::{AlarmKey, Rung},
+    breaker::BreakerWatch,
+    gate::Caller,
     health::HealthWatch,
     limiter::Ready,
+    queue::{Left, Order, Ticket},
     state::{Held, State, Trail},
 };
-
-/// How often a waiter looks for itself, in case those ahead of it are not polled and so cannot tell it to come.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What a look at the gate found.
 #[derive(Debug)]
 pub(super) enum Look {
     Entered(Instant),
     Refused(StopReason),
-    /// Nothing yet; look again then, or when woken.
-    Until(Instant),
+    /// Nothing yet; the caller is told when to look again.
+    Waits,
 }
 
 impl State {
-    /// Enters at once if nobody is ahead and nothing is to be waited for; else joins the queue.
-    pub(super) fn arrive(
+    /// Looks whether a call may enter now. The first look joins the queue if it may not.
+    pub(super) fn look(
         &mut self,
         held: &mut Held,
         trail: &mut Trail,
+        caller: &Caller<'_>,
         now: Instant,
-    ) -> Result<Option<Instant>, StopReason> {
+    ) -> Look {
+        match held.ticket {
+            None => self.arrive(held, trail, caller, now),
+            Some(ticket) => self.look_again(held, ticket, trail, caller, now),
+        }
+    }
+
+    /// Enters at once if nobody is ahead and nothing is to be waited for; else joins the queue.
+    fn arrive(
+        &mut self,
+        held: &mut Held,
+        trail: &mut Trail,
+        caller: &Caller<'_>,
+        now: Instant,
+    ) -> Look {
         if trail.since.is_none() {
             trail.since = Some(now);
             if trail.sent == 0 {
@@ -39,7 +55,7 @@ impl State {
                 self.tally.consulted.deadline += u64::from(trail.op.deadline.is_some());
             }
         }
-        let ready = if self.queue.is_empty() {
+        let ready = if self.queue.nobody_in_line() {
             self.ready(now)
         } else {
             Ready::OnRelease
@@ -50,69 +66,107 @@ impl State {
             .refusal(trail, now)
             .filter(|why| !(probes && matches!(why, StopReason::GaveUp { .. })))
         {
-            return Err(self.stop(held, why));
+            return Look::Refused(self.stop(held, why));
         }
         if ready == Ready::Now {
-            return Ok(Some(self.enter(held, trail, now)));
+            self.tally.wait.record(Duration::ZERO);
+            return Look::Entered(self.enter(held, trail, now));
         }
-        if trail.sent == 0 && self.queue.waiting() >= self.max_waiting {
-            let limit = self.max_waiting;
-            return Err(self.stop(held, StopReason::Full { limit }));
+        let limit = self.queue.max_waiting;
+        if trail.sent == 0 && self.queue.waiting() >= limit {
+            return Look::Refused(self.stop(held, StopReason::Full { limit }));
+        }
+        let latest = self.latest_start(trail);
+        let ahead = self.queue.ahead_of(trail.rank);
+        let token = self.limiter.token_behind(ahead, now);
+        if latest.is_some_and(|latest| token.is_some_and(|token| token >= latest)) {
+            return Look::Refused(self.stop(held, StopReason::DeadlineTooClose));
         }
         self.tally.consulted.queue += 1;
-        let ticket = self.queue.join(trail.rank);
+        let alarm = caller.alarm(&mut self.alarms);
+        self.alarms.attend(alarm);
+        let ticket = self
+            .queue
+            .join(trail.rank, caller.waker, alarm, latest, now);
         held.ticket = Some(ticket);
-        if let Some(deadline) = trail.op.deadline {
-            let token = self.limiter.token_behind(self.queue.ahead_of(ticket), now);
-            if token.is_some_and(|token| token >= deadline) {
-                self.leave(held, now);
-                return Err(self.stop(held, StopReason::DeadlineTooClose));
-            }
-        }
-        Ok(None)
+        self.call_next(now);
+        Look::Waits
     }
 
     /// Looks whether a call in the queue may enter now.
-    pub(super) fn look(
+    fn look_again(
         &mut self,
         held: &mut Held,
+        ticket: Ticket,
         trail: &mut Trail,
-        waker: &Waker,
+        caller: &Caller<'_>,
         now: Instant,
     ) -> Look {
-        let ticket = held
-            .ticket
-            .expect("a call looks only while it is in the queue");
-        self.queue.arrive(ticket, waker);
         if let Some(why) = self.refusal(trail, now) {
+            self.tally.expired += u64::from(why == StopReason::DeadlineTooClose && held.is_open);
             self.leave(held, now);
             return Look::Refused(self.stop(held, why));
         }
-        let mut until = now + LOOK_AGAIN;
-        if self.queue.head(now) == Some(ticket) {
-            match self.ready(now) {
-                Ready::Now => {
-                    held.ticket = None;
-                    self.queue.leave(ticket);
-                    let started = self.enter(held, trail, now);
-                    self.call_next(now);
-                    return Look::Entered(started);
-                }
-                Ready::At(at) => {
-                    self.queue.expect(ticket, at);
-                    until = at;
-                }
-                Ready::OnRelease => {}
+        let may_enter = if self.queue.was_called(ticket) {
+            self.ready_beside(self.queue.called() - 1, now) == Ready::Now
+        } else {
+            self.stand(ticket, caller);
+            self.ready(now) == Ready::Now && self.queue.head(self.order(), now) == Some(ticket)
+        };
+        if may_enter {
+            if let Some(left) = self.quit(held) {
+                self.tally.wait.record(now - left.joined);
             }
-        } else if let Some(at) = self.queue.overdue_at(now) {
-            until = until.min(at);
+            let started = self.enter(held, trail, now);
+            self.call_next(now);
+            return Look::Entered(started);
         }
-        let ends = [trail.op.deadline, self.gives_up_at()];
-        Look::Until(ends.into_iter().flatten().fold(until, Instant::min))
+        if self.queue.was_called(ticket) {
+            self.stand(ticket, caller);
+            self.call_next(now);
+        }
+        Look::Waits
+    }
+
+    /// The call stands in line, and whoever tells it to come reaches it where it is now.
+    fn stand(&mut self, ticket: Ticket, caller: &Caller<'_>) {
+        let known = self.queue.reaches(ticket, caller.waker);
+        if known.is_some_and(|alarm| !self.alarms.has_ended(alarm)) {
+            return;
+        }
+        let alarm = caller.alarm(&mut self.alarms);
+        self.alarms.attend(alarm);
+        let before = self.queue.stand(ticket, caller.waker, alarm);
+        self.alarms.leave(before);
+    }
+
+    /// Ends the wait of a call.
+    fn quit(&mut self, held: &mut Held) -> Option<Left> {
+        let left = self.queue.leave(held.ticket.take()?);
+        self.alarms.leave(left.alarm);
+        Some(left)
+    }
+
+    pub(super) fn leave(&mut self, held: &mut Held, now: Instant) {
+        if self.quit(held).is_some_and(|left| left.was_called) {
+            self.call_next(now);
+        }
+    }
+
+    /// When the next attempt of a call must be sent at the latest.
+    fn latest_start(&self, trail: &Trail) -> Option<Instant> {
+        let deadline = trail.op.deadline?;
+        // Nothing can be sent before the clock began.
+        Some(deadline.checked_sub(self.min_attempt).unwrap_or(deadline))
     }
 
     /// What whoever is next waits for: a probe, the end of a pause, a permit, a token.
     fn ready(&self, now: Instant) -> Ready {
+        self.ready_beside(self.queue.called(), now)
+    }
+
+    /// The same, when permits are kept for `called` others.
+    fn ready_beside(&self, called: usize, now: Instant) -> Ready {
         let down = self
             .health
             .as_ref()
@@ -129,7 +183,29 @@ impl State {
         if let Some(ready) = self.breaker_wait(now) {
             return ready;
         }
-        self.limiter.ready(now)
+        if called > 0 && self.is_probing() {
+            return Ready::OnRelease;
+        }
+        self.limiter.ready(called, now)
+    }
+
+    /// Whether whoever is next is to prove that the service is back: then they go one by one.
+    fn is_probing(&self) -> bool {
+        let is_down = self.health.as_ref().and_then(HealthWatch::down).is_some();
+        let is_closed = self.breaker.as_ref().is_none_or(BreakerWatch::is_closed);
+        is_down || !is_closed || self.pause.until().is_some()
+    }
+
+    pub(super) fn is_newest_first(&self, now: Instant) -> bool {
+        self.order() == Order::ByAge && self.queue.stands_in_a_line(now)
+    }
+
+    fn order(&self) -> Order {
+        if self.is_probing() {
+            Order::OldestFirst
+        } else {
+            Order::ByAge
+        }
     }
 
     /// Why a call cannot wait at the gate, if it cannot.
@@ -143,8 +219,7 @@ impl State {
             return Some(StopReason::ServerSaidNo { retry_at });
         }
         // Whatever the head waits for, nobody behind it goes earlier.
-        if let Some(deadline) = trail.op.deadline
-            && let latest = deadline.checked_sub(self.min_attempt).unwrap_or(now)
+        if let Some(latest) = self.latest_start(trail)
             && (latest <= now || matches!(self.ready(now), Ready::At(at) if at >= latest))
         {
             return Some(StopReason::DeadlineTooClose);
@@ -155,27 +230,82 @@ impl State {
         })
     }
 
-    pub(super) fn leave(&mut self, held: &mut Held, now: Instant) {
-        if let Some(ticket) = held.ticket.take()
-            && self.queue.leave(ticket)
-        {
-            self.queue.call_head(now, now);
+    /// Calls those who may enter now, and sees to it that the others are told when they may.
+    pub(super) fn call_next(&mut self, now: Instant) {
+        self.queue.give_up_overdue(now);
+        if self.broken(now).is_some() {
+            // Each is refused when it looks.
+            return self.queue.tell_all();
+        }
+        let mut at = None;
+        while !self.queue.nobody_in_line() {
+            match self.ready(now) {
+                Ready::Now => {
+                    if !self.queue.call_head(self.order(), now) {
+                        break;
+                    }
+                }
+                Ready::At(token) => {
+                    at = Some(token);
+                    break;
+                }
+                Ready::OnRelease => break,
+            }
+        }
+        let times = [
+            at,
+            self.queue.overdue_at(),
+            self.queue.expires(),
+            self.gives_up_at().filter(|at| *at > now),
+        ];
+        if let Some(first) = times.into_iter().flatten().min() {
+            self.alarms.move_all_to(first);
         }
     }
 
-    /// Tells the head of the queue when it may come, if that is known.
-    pub(super) fn call_next(&mut self, now: Instant) {
-        if self.queue.is_empty() {
-            return;
+    /// An alarm rings: tells all for whom it is time.
+    pub(super) fn ring(&mut self, key: AlarmKey, now: Instant) -> Rung {
+        let rung = self.alarms.rung(key, now, &mut self.queue.wake);
+        match rung {
+            Rung::Before => return rung,
+            Rung::Ended => self.queue.tell_all(),
+            Rung::Due => {}
         }
-        if self.broken(now).is_some() {
-            // Each is refused when it looks, and then calls the next.
-            return self.queue.call_head(now, now);
+        self.queue.tell_expired(now);
+        let gives_up = self.gives_up_at();
+        if gives_up.is_some_and(|at| at <= now) {
+            self.queue.tell_all();
         }
-        match self.ready(now) {
-            Ready::Now => self.queue.call_head(now, now),
-            Ready::At(at) => self.queue.call_head(now, at),
-            Ready::OnRelease => {}
+        self.call_next(now);
+        rung
+    }
+
+    /// The runtime of an alarm has ended: all who rely on it look for another one.
+    pub(super) fn end_alarm(&mut self, key: AlarmKey) {
+        self.alarms.end(key, &mut self.queue.wake);
+        self.queue.tell_all();
+    }
+
+    /// Watches the attempt under way, so that its caller is told at `ends`. `false`: it is too late for that.
+    pub(super) fn watch(
+        &mut self,
+        held: &mut Held,
+        ends: Instant,
+        caller: &Caller<'_>,
+        now: Instant,
+    ) -> bool {
+        if ends <= now {
+            return false;
+        }
+        self.unwatch(held);
+        let alarm = caller.alarm(&mut self.alarms);
+        held.watch = Some(self.alarms.watch(alarm, ends, caller.waker));
+        true
+    }
+
+    pub(super) fn unwatch(&mut self, held: &mut Held) {
+        if let Some(watch) = held.watch.take() {
+            self.alarms.unwatch(watch, &mut self.queue.spent);
         }
     }
 }

@@ -63,13 +63,13 @@ where
             }
             None => {
                 let ends = this.ends;
-                let failed = match timeout_at(ends, attempt(this)).await {
-                    Ok(Ok(value)) => {
+                let failed = match hold.make(ends, attempt(this)).await {
+                    Some(Ok(value)) => {
                         shared.with(|state, now| state.succeed(&mut hold.held, &trail, now));
                         return Ok(value);
                     }
-                    Ok(Err(error)) => Failed::by(error),
-                    Err(_elapsed) => Failed::timed_out(ends, &trail.op),
+                    Some(Err(error)) => Failed::by(error),
+                    None => Failed::timed_out(ends, &trail.op),
                 };
                 list(&mut attempts, hold.fail(&mut trail, &failed, started));
                 failed

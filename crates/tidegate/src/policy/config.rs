@@ -112,6 +112,9 @@ pub struct Queue {
     pub max_waiting: usize,
     /// Once a call has waited this long the queue counts as a standing one, and the newest call is next until no call
     /// has: those whose callers still wait for them. `None`: always the oldest. Default 100 ms.
+    ///
+    /// While the service is down, paused, or its breaker not closed, the oldest is always next: whoever fails to prove that
+    /// it is back goes behind all others.
     pub newest_first_after: Option<Duration>,
 }
 

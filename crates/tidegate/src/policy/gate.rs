@@ -3,15 +3,19 @@
 use std::{
     future::poll_fn,
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
-    task::{Poll, ready},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    task::{Poll, Waker},
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::{
     admission::Look,
+    alarm::{AlarmKey, Alarms, Rung},
     error::StopReason,
     op::Op,
     state::{Held, State, Trail},
@@ -23,6 +27,8 @@ pub(super) struct Shared {
     pub(super) name: Arc<str>,
     pub(super) attempt_timeout: Duration,
     hedges: bool,
+    /// How many runtimes ended under an alarm: those who rely on one look whether it was theirs.
+    ended: AtomicU32,
     state: Mutex<State>,
 }
 
@@ -32,24 +38,61 @@ impl Shared {
             name,
             attempt_timeout,
             hedges: state.hedge.is_some(),
+            ended: AtomicU32::new(0),
             state: Mutex::new(state),
         }
     }
 
-    /// Decides something. The clock is read under the lock, so that decisions see time in their own order.
+    /// Decides something.
     pub(super) fn with<R>(&self, decide: impl FnOnce(&mut State, Instant) -> R) -> R {
+        let now = Instant::now();
         // The state is consistent between decisions, and a decision does not call foreign code: poison means nothing here.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = decide(&mut state, Instant::now());
+        let now = state.advance(now);
+        let result = decide(&mut state, now);
         let wake = std::mem::take(&mut state.queue.wake);
         let spent = std::mem::take(&mut state.queue.spent);
+        let moved = state.alarms.take_moved();
         drop(state);
         // Wakers are foreign code: they may come back to this very lock.
         drop(spent);
-        for waker in wake {
-            waker.wake();
+        wake.wake_all();
+        for (key, timer) in moved {
+            self.set_timer(key, &timer);
         }
         result
+    }
+
+    /// An alarm rings.
+    pub(super) fn ring(&self, key: AlarmKey) {
+        self.with(|state, now| {
+            if state.ring(key, now) == Rung::Ended {
+                self.ended.fetch_add(1, Ordering::Release);
+            }
+        });
+    }
+
+    /// The runtime of an alarm has ended.
+    pub(super) fn end_alarm(&self, key: AlarmKey) {
+        self.with(|state, _| {
+            state.end_alarm(key);
+            self.ended.fetch_add(1, Ordering::Release);
+        });
+    }
+}
+
+/// The task that a call is polled by, and its runtime.
+pub(super) struct Caller<'a> {
+    shared: &'a Arc<Shared>,
+    pub(super) waker: &'a Waker,
+}
+
+impl Caller<'_> {
+    /// # Panics
+    ///
+    /// Outside a runtime with time enabled.
+    pub(super) fn alarm(&self, alarms: &mut Alarms) -> AlarmKey {
+        self.shared.alarm_here(alarms)
     }
 }
 
@@ -84,20 +127,47 @@ impl Hold<'_> {
     /// Cancel safe: the place in the queue is given up with the [`Hold`].
     pub(super) async fn enter(&mut self, trail: &mut Trail) -> Result<Instant, StopReason> {
         let Self { shared, held } = self;
-        if let Some(started) = shared.with(|state, now| state.arrive(held, trail, now))? {
-            return Ok(started);
-        }
-        // One timer for the whole wait. It is armed by the first look.
-        let mut alarm = pin!(sleep_until(Instant::now()));
         poll_fn(|cx| {
-            loop {
-                match shared.with(|state, now| state.look(held, trail, cx.waker(), now)) {
-                    Look::Entered(started) => return Poll::Ready(Ok(started)),
-                    Look::Refused(why) => return Poll::Ready(Err(why)),
-                    Look::Until(at) if at != alarm.deadline() => alarm.as_mut().reset(at),
-                    Look::Until(_) => {}
-                }
-                ready!(alarm.as_mut().poll(cx));
+            let caller = Caller {
+                shared,
+                waker: cx.waker(),
+            };
+            match shared.with(|state, now| state.look(held, trail, &caller, now)) {
+                Look::Entered(started) => Poll::Ready(Ok(started)),
+                Look::Refused(why) => Poll::Ready(Err(why)),
+                Look::Waits => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// Makes the attempt that was let through, until `ends` at the latest. `None`: its time is over.
+    ///
+    /// Cancel safe: the attempt is dropped, and no longer waited for with the [`Hold`].
+    pub(super) async fn make<F: Future>(&mut self, ends: Instant, attempt: F) -> Option<F::Output> {
+        let Self { shared, held } = self;
+        let mut attempt = pin!(attempt);
+        let mut told: Option<(Waker, u32)> = None;
+        poll_fn(|cx| {
+            if let Poll::Ready(output) = attempt.as_mut().poll(cx) {
+                return Poll::Ready(Some(output));
+            }
+            let ended = shared.ended.load(Ordering::Acquire);
+            let waker = cx.waker();
+            let is_watched = told
+                .as_ref()
+                .is_some_and(|(known, then)| *then == ended && known.will_wake(waker));
+            if is_watched {
+                return match Instant::now() < ends {
+                    true => Poll::Pending,
+                    false => Poll::Ready(None),
+                };
+            }
+            told = Some((waker.clone(), ended));
+            let caller = Caller { shared, waker };
+            match shared.with(|state, now| state.watch(held, ends, &caller, now)) {
+                true => Poll::Pending,
+                false => Poll::Ready(None),
             }
         })
         .await

@@ -12,7 +12,7 @@ pub(super) enum Ready {
     Now,
     /// For the token that is due then.
     At(Instant),
-    /// For another attempt to end.
+    /// For another attempt to end, or for one that was called to come.
     OnRelease,
 }
 
@@ -35,11 +35,14 @@ impl Limiter {
         }
     }
 
-    pub(super) fn ready(&self, now: Instant) -> Ready {
-        if self.in_flight >= self.limit {
+    /// `called`: how many permits are kept for others, who were called and have not come yet.
+    pub(super) fn ready(&self, called: usize, now: Instant) -> Ready {
+        if self.in_flight + called >= self.limit {
             return Ready::OnRelease;
         }
         match &self.rate {
+            // When the next token is due is known once those called have taken theirs.
+            Some(_) if called > 0 => Ready::OnRelease,
             Some(rate) if !rate.due(now) => Ready::At(rate.next(now)),
             _ => Ready::Now,
         }
@@ -209,7 +212,7 @@ mod tests {
                     ends.pop_front();
                     limiter.release();
                 }
-                while limiter.ready(now) == Ready::Now {
+                while limiter.ready(0, now) == Ready::Now {
                     limiter.take(now);
                     sends.push(now);
                     let end = ends.back().copied().unwrap_or(now).max(now) + Duration::from_micros(work);
@@ -218,7 +221,7 @@ mod tests {
                 }
                 prop_assert_eq!(limiter.in_flight, ends.len());
                 if ends.len() == in_flight {
-                    prop_assert_eq!(limiter.ready(now), Ready::OnRelease);
+                    prop_assert_eq!(limiter.ready(0, now), Ready::OnRelease);
                 }
             }
             let burst = (f64::from(burst)).max(f64::from(rate) * LEAST_TOLERANCE.as_secs_f64());

@@ -46,6 +46,7 @@
 //! No adaptive concurrency; no distributed state: each process has its own view of a service.
 
 mod admission;
+mod alarm;
 mod backoff;
 mod breaker;
 mod budget;
@@ -66,7 +67,9 @@ mod queue;
 mod snapshot;
 mod state;
 mod tally;
+mod timer;
 mod verdict;
+mod wakers;
 
 pub use builder::{BadPolicy, Policy, PolicyBuilder};
 pub use config::{Breaker, Budget, Hedge, HedgeAfter, Outage, Queue, Retry, Slow};

@@ -1,17 +1,31 @@
 //! The one queue of a policy: who is next, and who is told to come.
 //!
-//! Nothing is ever handed to a waiter. Its waker is used, and what is free stays free until it comes and takes it. A waiter
-//! that does not come (its future is held but not polled) loses its place after [`OVERDUE`] until it is polled again, so that
-//! it cannot block the others.
+//! Nothing is ever handed to a waiter. It is *called*: its waker is used, and one of the permits that are free is kept for it
+//! until it comes and takes it. A waiter that does not come (its future is held but not polled) loses its place after
+//! [`OVERDUE`] until it is polled again, so that it cannot block the others.
+//!
+//! | a waiter is | in line | a permit is kept for it |
+//! |---|---|---|
+//! | waiting | yes | no |
+//! | called | no | yes, for [`OVERDUE`] |
+//! | absent: did not come, or its time is over | no | no |
+//!
+//! What must stay true:
+//! 1. A waiter is in the line of its rank, among the called, or absent; only its owner ends its wait.
+//! 2. Lines are in the order of coming, the called in the order of calling. A waiter that comes back regains its place.
+//! 3. No deadline of a waiter that is not absent is before [`Queue::expires`].
 
-use std::{collections::BTreeMap, task::Waker, time::Duration};
+use std::{task::Waker, time::Duration};
 
 use tokio::time::Instant;
 
-/// How long a waiter may keep its place after it was told to come.
+use super::{alarm::AlarmKey, config, wakers::Wakers};
+
+/// How long a permit is kept for a waiter that was called.
 pub(super) const OVERDUE: Duration = Duration::from_millis(10);
 
-/// Retries go ahead of first attempts: finishing what was begun frees more than beginning.
+/// Retries go ahead of first attempts: finishing what was begun frees more than beginning. Hedges go behind all: what they
+/// are to replace is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rank {
     Retry,
@@ -19,163 +33,594 @@ pub(super) enum Rank {
     Hedge,
 }
 
-/// A place in the queue; smaller is earlier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Ticket {
-    rank: Rank,
-    seq: u64,
+/// Who of a rank is next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// The oldest: what is next proves whether the service is back, and one that has failed to goes behind all others.
+    OldestFirst,
+    /// The newest once the oldest has waited long, if the policy says so.
+    ByAge,
+}
+
+const RANKS: [Rank; 3] = [Rank::Retry, Rank::First, Rank::Hedge];
+
+/// A wait in the queue. It is ended by [`Queue::leave`], and not used after that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ticket(u32);
+
+/// Stands for no waiter.
+const NONE: u32 = u32::MAX;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    InLine,
+    Called,
+    Absent,
+    /// Nobody's: to be used again.
+    Free,
 }
 
 #[derive(Debug)]
 struct Waiter {
+    /// It has one unless it was called or its time is over.
     waker: Option<Waker>,
-    /// Since when, or from when on, this waiter is expected: it was woken, or has set a timer.
-    expected: Option<Instant>,
+    alarm: AlarmKey,
+    rank: Rank,
+    place: Place,
+    seq: u64,
+    joined: Instant,
+    /// From here on it is only told that it is too late.
+    expires: Option<Instant>,
+    called: Instant,
+    previous: u32,
+    next: u32,
 }
 
-#[derive(Debug, Default)]
+/// A list through [`Waiter::previous`] and [`Waiter::next`].
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    first: u32,
+    last: u32,
+    len: usize,
+}
+
+impl Line {
+    const EMPTY: Self = Self {
+        first: NONE,
+        last: NONE,
+        len: 0,
+    };
+}
+
+#[derive(Debug)]
 pub(super) struct Queue {
-    present: BTreeMap<Ticket, Waiter>,
-    /// Waiters including those that lost their place.
-    waiting: usize,
+    pub(super) max_waiting: usize,
+    newest_first_after: Option<Duration>,
+    waiters: Vec<Waiter>,
+    /// The first of the free places; each leads to the next.
+    free: u32,
+    lines: [Line; RANKS.len()],
+    called: Line,
+    /// Waiters by rank, wherever they are.
+    present: [usize; RANKS.len()],
     next_seq: u64,
-    /// Wakers to use, and wakers to drop, once the lock is released: both may run foreign code.
-    pub(super) wake: Vec<Waker>,
-    pub(super) spent: Vec<Waker>,
+    /// No waiter's time is over earlier.
+    expires: Option<Instant>,
+    /// Nobody in line has a waker.
+    all_told: bool,
+    /// To be used, and to be dropped, once the lock is released: both may run foreign code.
+    pub(super) wake: Wakers,
+    pub(super) spent: Wakers,
 }
 
 impl Queue {
+    pub(super) fn new(config: &config::Queue) -> Self {
+        Self {
+            max_waiting: config.max_waiting,
+            newest_first_after: config.newest_first_after,
+            waiters: Vec::new(),
+            free: NONE,
+            lines: [Line::EMPTY; RANKS.len()],
+            called: Line::EMPTY,
+            present: [0; RANKS.len()],
+            next_seq: 0,
+            expires: None,
+            all_told: false,
+            wake: Wakers::default(),
+            spent: Wakers::default(),
+        }
+    }
+
+    /// Calls that wait. A hedge is none: the call it belongs to is in flight.
     pub(super) fn waiting(&self) -> usize {
-        self.waiting
+        self.present[Rank::Retry as usize] + self.present[Rank::First as usize]
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.present.is_empty()
+    /// How many permits are kept for waiters that were called.
+    pub(super) fn called(&self) -> usize {
+        self.called.len
     }
 
-    pub(super) fn join(&mut self, rank: Rank) -> Ticket {
-        self.waiting += 1;
+    pub(super) fn nobody_in_line(&self) -> bool {
+        self.lines.iter().all(|line| line.len == 0)
+    }
+
+    /// Joins the end of the line of `rank`.
+    pub(super) fn join(
+        &mut self,
+        rank: Rank,
+        waker: &Waker,
+        alarm: AlarmKey,
+        expires: Option<Instant>,
+        now: Instant,
+    ) -> Ticket {
+        self.present[rank as usize] += 1;
         self.next_seq += 1;
-        Ticket {
+        self.expires = [self.expires, expires].into_iter().flatten().min();
+        let waiter = Waiter {
+            waker: Some(waker.clone()),
+            alarm,
             rank,
+            place: Place::Absent,
             seq: self.next_seq,
+            joined: now,
+            expires,
+            called: now,
+            previous: NONE,
+            next: NONE,
+        };
+        let index = self.free;
+        let index = if index == NONE {
+            // There are fewer than 2^32 futures in memory.
+            self.waiters.push(waiter);
+            (self.waiters.len() - 1) as u32
+        } else {
+            self.free = self.waiters[index as usize].next;
+            self.waiters[index as usize] = waiter;
+            index
+        };
+        self.put_in_line(index);
+        Ticket(index)
+    }
+
+    pub(super) fn was_called(&self, ticket: Ticket) -> bool {
+        self.waiters[ticket.0 as usize].place == Place::Called
+    }
+
+    /// Whether `ticket` is in line, and whoever calls it or the alarm `alarm` will reach it by `waker`.
+    pub(super) fn reaches(&self, ticket: Ticket, waker: &Waker) -> Option<AlarmKey> {
+        let waiter = &self.waiters[ticket.0 as usize];
+        let known = waiter.waker.as_ref()?;
+        (waiter.place == Place::InLine && known.will_wake(waker)).then_some(waiter.alarm)
+    }
+
+    /// The waiter stands in line from here on, in its place, and is reached by `waker`. Returns the alarm it had before.
+    pub(super) fn stand(&mut self, ticket: Ticket, waker: &Waker, alarm: AlarmKey) -> AlarmKey {
+        self.take_out(ticket.0);
+        let waiter = &mut self.waiters[ticket.0 as usize];
+        self.spent.push(waiter.waker.replace(waker.clone()));
+        let before = std::mem::replace(&mut waiter.alarm, alarm);
+        let expires = waiter.expires;
+        self.expires = [self.expires, expires].into_iter().flatten().min();
+        self.put_in_line(ticket.0);
+        before
+    }
+
+    /// Ends the wait of `ticket` for good.
+    pub(super) fn leave(&mut self, ticket: Ticket) -> Left {
+        let was_called = self.waiters[ticket.0 as usize].place == Place::Called;
+        self.take_out(ticket.0);
+        let waiter = &mut self.waiters[ticket.0 as usize];
+        self.spent.push(waiter.waker.take());
+        self.present[waiter.rank as usize] -= 1;
+        waiter.place = Place::Free;
+        waiter.next = std::mem::replace(&mut self.free, ticket.0);
+        Left {
+            was_called,
+            joined: waiter.joined,
+            alarm: waiter.alarm,
         }
     }
 
-    /// The waiter is here and can be reached by `waker`.
-    pub(super) fn arrive(&mut self, ticket: Ticket, waker: &Waker) {
-        let waiter = self.present.entry(ticket).or_insert(Waiter {
-            waker: None,
-            expected: None,
-        });
-        waiter.expected = None;
-        if !waiter
-            .waker
-            .as_ref()
-            .is_some_and(|known| known.will_wake(waker))
-        {
-            self.spent.extend(waiter.waker.replace(waker.clone()));
-        }
-    }
-
-    /// Ends the wait of `ticket` for good. Whether it was the head.
-    pub(super) fn leave(&mut self, ticket: Ticket) -> bool {
-        self.waiting -= 1;
-        let was_head = self.present.keys().next() == Some(&ticket);
-        if let Some(waiter) = self.present.remove(&ticket) {
-            self.spent.extend(waiter.waker);
-        }
-        was_head
-    }
-
-    /// The first waiter that is here.
-    pub(super) fn head(&mut self, now: Instant) -> Option<Ticket> {
-        while let Some(entry) = self.present.first_entry() {
-            if entry.get().expected.is_none_or(|at| now < at + OVERDUE) {
-                return Some(*entry.key());
+    /// The waiter that is next. Those in front of it whose time is over go out of line and are told to come and hear so.
+    pub(super) fn head(&mut self, order: Order, now: Instant) -> Option<Ticket> {
+        for rank in RANKS {
+            loop {
+                let line = self.lines[rank as usize];
+                if line.len == 0 {
+                    break;
+                }
+                let newest_first = order == Order::ByAge
+                    && !self.is_over(line.first, now)
+                    && self.stands(line, now);
+                let index = if newest_first { line.last } else { line.first };
+                if !self.is_over(index, now) {
+                    return Some(Ticket(index));
+                }
+                self.send_home(index);
             }
-            self.spent.extend(entry.remove().waker);
         }
         None
     }
 
-    /// When the head will be overdue, if it should have come by now.
-    pub(super) fn overdue_at(&self, now: Instant) -> Option<Instant> {
-        let (_, head) = self.present.first_key_value()?;
-        head.expected.filter(|at| *at <= now).map(|at| at + OVERDUE)
+    /// Calls the one who is next. `false` if there is nobody.
+    pub(super) fn call_head(&mut self, order: Order, now: Instant) -> bool {
+        let Some(Ticket(index)) = self.head(order, now) else {
+            return false;
+        };
+        self.take_out(index);
+        let waiter = &mut self.waiters[index as usize];
+        waiter.place = Place::Called;
+        waiter.called = now;
+        self.wake.push(waiter.waker.take());
+        let last = self.called.last;
+        self.link(index, last, NONE);
+        true
     }
 
-    /// How many waiters are ahead of `ticket`.
-    pub(super) fn ahead_of(&self, ticket: Ticket) -> usize {
-        self.present.range(..ticket).count()
-    }
-
-    /// The waiter has set a timer for `at`.
-    pub(super) fn expect(&mut self, ticket: Ticket, at: Instant) {
-        if let Some(waiter) = self.present.get_mut(&ticket) {
-            waiter.expected = Some(at);
+    /// Those who were called and have not come in time lose the permits that were kept for them.
+    pub(super) fn give_up_overdue(&mut self, now: Instant) {
+        while self.overdue_at().is_some_and(|at| at <= now) {
+            let index = self.called.first;
+            self.take_out(index);
+            self.waiters[index as usize].place = Place::Absent;
         }
     }
 
-    /// Tells the head that it may go at `at`, unless it comes by then anyway.
-    pub(super) fn call_head(&mut self, now: Instant, at: Instant) {
-        if self.head(now).is_none() {
+    /// When the first of those who were called will be overdue.
+    pub(super) fn overdue_at(&self) -> Option<Instant> {
+        let first = self.waiters.get(self.called.first as usize)?;
+        Some(first.called + OVERDUE)
+    }
+
+    /// Tells all whose time is over to come and hear so.
+    pub(super) fn tell_expired(&mut self, now: Instant) {
+        if self.expires.is_none_or(|at| at > now) {
             return;
         }
-        if let Some(mut entry) = self.present.first_entry() {
-            let head = entry.get_mut();
-            if head.expected.is_none_or(|expected| expected > at.max(now)) {
-                head.expected = Some(now);
-                self.wake.extend(head.waker.take());
+        for line in self.lines {
+            let mut index = line.first;
+            while index != NONE {
+                let next = self.waiters[index as usize].next;
+                if self.is_over(index, now) {
+                    self.send_home(index);
+                }
+                index = next;
+            }
+        }
+        let present = self
+            .waiters
+            .iter()
+            .filter(|waiter| matches!(waiter.place, Place::InLine | Place::Called));
+        self.expires = present.filter_map(|waiter| waiter.expires).min();
+    }
+
+    /// When the first of the waiters' times may be over.
+    pub(super) fn expires(&self) -> Option<Instant> {
+        self.expires
+    }
+
+    /// Tells all in line to look for themselves.
+    pub(super) fn tell_all(&mut self) {
+        if std::mem::replace(&mut self.all_told, true) {
+            return;
+        }
+        for waiter in &mut self.waiters {
+            if waiter.place == Place::InLine {
+                self.wake.push(waiter.waker.take());
             }
         }
     }
+
+    /// Whether the oldest in some line has waited so long that the newest is next.
+    pub(super) fn stands_in_a_line(&self, now: Instant) -> bool {
+        self.lines[..=Rank::First as usize]
+            .iter()
+            .any(|line| line.len > 0 && self.stands(*line, now))
+    }
+
+    /// How many are served before one that joins now as `rank`, at least.
+    pub(super) fn ahead_of(&self, rank: Rank) -> usize {
+        let lines = match self.newest_first_after {
+            // Any of its own rank may be overtaken.
+            Some(_) => &self.lines[..rank as usize],
+            None => &self.lines[..=rank as usize],
+        };
+        self.called.len + lines.iter().map(|line| line.len).sum::<usize>()
+    }
+
+    fn is_over(&self, index: u32, now: Instant) -> bool {
+        self.waiters[index as usize]
+            .expires
+            .is_some_and(|at| at <= now)
+    }
+
+    /// Whether the oldest in line has waited so long that the newest is next.
+    fn stands(&self, line: Line, now: Instant) -> bool {
+        let oldest = &self.waiters[line.first as usize];
+        let waited = now.saturating_duration_since(oldest.joined);
+        self.newest_first_after.is_some_and(|after| waited >= after)
+    }
+
+    /// Out of line, and told to come and hear that its time is over.
+    fn send_home(&mut self, index: u32) {
+        self.take_out(index);
+        let waiter = &mut self.waiters[index as usize];
+        waiter.place = Place::Absent;
+        self.wake.push(waiter.waker.take());
+    }
+
+    /// At the end as a rule; one that comes back passes over those who came later.
+    fn put_in_line(&mut self, index: u32) {
+        self.all_told = false;
+        let Waiter { rank, seq, .. } = self.waiters[index as usize];
+        self.waiters[index as usize].place = Place::InLine;
+        let line = self.lines[rank as usize];
+        if line.len == 0 || self.waiters[line.last as usize].seq < seq {
+            return self.link(index, line.last, NONE);
+        }
+        let mut next = line.first;
+        while self.waiters[next as usize].seq < seq {
+            next = self.waiters[next as usize].next;
+        }
+        let previous = self.waiters[next as usize].previous;
+        self.link(index, previous, next);
+    }
+
+    fn line_of(&mut self, index: u32) -> Option<&mut Line> {
+        let waiter = &self.waiters[index as usize];
+        match waiter.place {
+            Place::InLine => Some(&mut self.lines[waiter.rank as usize]),
+            Place::Called => Some(&mut self.called),
+            Place::Absent | Place::Free => None,
+        }
+    }
+
+    /// Into the list of its place, between two neighbours there.
+    fn link(&mut self, index: u32, previous: u32, next: u32) {
+        let waiter = &mut self.waiters[index as usize];
+        waiter.previous = previous;
+        waiter.next = next;
+        if let Some(waiter) = self.waiters.get_mut(previous as usize) {
+            waiter.next = index;
+        }
+        if let Some(waiter) = self.waiters.get_mut(next as usize) {
+            waiter.previous = index;
+        }
+        let line = self.line_of(index).expect("a waiter is linked where it is");
+        line.len += 1;
+        if previous == NONE {
+            line.first = index;
+        }
+        if next == NONE {
+            line.last = index;
+        }
+    }
+
+    /// Out of the list of its place, if that has one.
+    fn take_out(&mut self, index: u32) {
+        let Waiter { previous, next, .. } = self.waiters[index as usize];
+        let Some(line) = self.line_of(index) else {
+            return;
+        };
+        line.len -= 1;
+        if previous == NONE {
+            line.first = next;
+        }
+        if next == NONE {
+            line.last = previous;
+        }
+        if let Some(waiter) = self.waiters.get_mut(previous as usize) {
+            waiter.next = next;
+        }
+        if let Some(waiter) = self.waiters.get_mut(next as usize) {
+            waiter.previous = previous;
+        }
+    }
+}
+
+/// What a waiter leaves behind.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Left {
+    /// A permit was kept for it.
+    pub(super) was_called: bool,
+    pub(super) joined: Instant,
+    pub(super) alarm: AlarmKey,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn arrived(queue: &mut Queue, rank: Rank) -> Ticket {
-        let ticket = queue.join(rank);
-        queue.arrive(ticket, Waker::noop());
-        ticket
+    const MS: Duration = Duration::from_millis(1);
+
+    fn queue(config: &config::Queue) -> (Queue, Instant) {
+        (Queue::new(config), Instant::now())
     }
 
-    #[test]
-    fn retries_are_ahead_of_first_attempts_and_each_rank_keeps_its_order() {
-        let (mut queue, now) = (Queue::default(), Instant::now());
-        let first = [Rank::First, Rank::First].map(|rank| arrived(&mut queue, rank));
-        let retry = [Rank::Retry, Rank::Retry].map(|rank| arrived(&mut queue, rank));
-        for ticket in [retry[0], retry[1], first[0], first[1]] {
-            assert_eq!(queue.head(now), Some(ticket));
-            assert!(queue.leave(ticket));
+    fn join(queue: &mut Queue, rank: Rank, now: Instant) -> Ticket {
+        queue.join(rank, Waker::noop(), AlarmKey::default(), None, now)
+    }
+
+    fn served(queue: &mut Queue, now: Instant) -> Vec<Ticket> {
+        let mut order = Vec::new();
+        while let Some(ticket) = queue.head(Order::ByAge, now) {
+            assert!(!queue.leave(ticket).was_called);
+            order.push(ticket);
         }
-        assert_eq!((queue.head(now), queue.waiting()), (None, 0));
+        order
     }
 
     #[test]
-    fn a_waiter_that_was_called_and_does_not_come_loses_its_place_until_it_does() {
-        let (mut queue, now) = (Queue::default(), Instant::now());
-        let [absent, next] = [Rank::First, Rank::First].map(|rank| arrived(&mut queue, rank));
-        queue.call_head(now, now);
-        assert_eq!(queue.wake.len(), 1);
-        assert_eq!(queue.head(now), Some(absent));
-        assert_eq!(queue.head(now + OVERDUE), Some(next));
-        queue.arrive(absent, Waker::noop());
-        assert_eq!(queue.head(now + OVERDUE), Some(absent));
+    fn ranks_are_ahead_of_each_other_and_each_keeps_its_order() {
+        let (mut queue, now) = queue(&config::Queue::default());
+        let ranks = [
+            Rank::Hedge,
+            Rank::First,
+            Rank::Retry,
+            Rank::First,
+            Rank::Retry,
+        ];
+        let [hedge, first, retry, second, again] = ranks.map(|rank| join(&mut queue, rank, now));
+        assert_eq!(queue.waiting(), 4);
+        let order = served(&mut queue, now);
+        assert_eq!(order, [retry, again, first, second, hedge]);
+        assert_eq!(queue.waiting(), 0);
+    }
+
+    #[test]
+    fn the_newest_is_next_while_the_oldest_has_waited_long() {
+        let (mut queue, now) = queue(&config::Queue::default());
+        let [a, b, c] = [0, 50, 90].map(|ms| join(&mut queue, Rank::First, now + ms * MS));
+        assert_eq!(queue.head(Order::ByAge, now + 99 * MS), Some(a));
+        assert_eq!(queue.head(Order::ByAge, now + 100 * MS), Some(c));
+        assert_eq!(queue.head(Order::OldestFirst, now + 100 * MS), Some(a));
+        assert!(queue.stands_in_a_line(now + 100 * MS));
+        queue.leave(a);
+        // The oldest is `b` now, which came at 50.
+        assert_eq!(queue.head(Order::ByAge, now + 149 * MS), Some(b));
+        assert!(!queue.stands_in_a_line(now + 149 * MS));
+    }
+
+    #[test]
+    fn without_an_age_the_oldest_is_always_next() {
+        let (mut queue, now) = queue(&config::Queue::default().oldest_first());
+        let all = [0, 1, 2].map(|ms| join(&mut queue, Rank::First, now + ms * MS));
+        assert_eq!(served(&mut queue, now + 1_000_000 * MS), all);
+    }
+
+    #[test]
+    fn one_that_was_called_and_does_not_come_loses_its_place_until_it_does() {
+        let (mut queue, now) = queue(&config::Queue::default());
+        let [absent, next] = [Rank::First; 2].map(|rank| join(&mut queue, rank, now));
+        assert!(queue.call_head(Order::ByAge, now));
+        assert_eq!(
+            (queue.called(), queue.head(Order::ByAge, now)),
+            (1, Some(next))
+        );
+        queue.give_up_overdue(now + OVERDUE - MS);
+        assert_eq!(queue.called(), 1);
+        queue.give_up_overdue(now + OVERDUE);
+        assert_eq!(
+            (queue.called(), queue.head(Order::ByAge, now)),
+            (0, Some(next))
+        );
+        queue.stand(absent, Waker::noop(), AlarmKey::default());
+        assert_eq!(queue.head(Order::ByAge, now), Some(absent));
         assert_eq!(queue.waiting(), 2);
     }
 
     #[test]
-    fn a_waiter_that_comes_by_itself_in_time_is_not_called() {
-        let (mut queue, now) = (Queue::default(), Instant::now());
-        let ticket = arrived(&mut queue, Rank::First);
-        let due = now + OVERDUE;
-        queue.expect(ticket, due);
-        queue.call_head(now, due);
-        assert!(queue.wake.is_empty());
-        queue.call_head(now, now);
-        assert_eq!(queue.wake.len(), 1);
+    fn those_whose_time_is_over_are_passed_over_and_told() {
+        let (mut queue, now) = queue(&config::Queue::default());
+        let [soon, late] = [1, 50].map(|ms| {
+            let expires = Some(now + ms * MS);
+            queue.join(
+                Rank::First,
+                Waker::noop(),
+                AlarmKey::default(),
+                expires,
+                now,
+            )
+        });
+        assert_eq!(queue.expires(), Some(now + MS));
+        assert_eq!(queue.head(Order::ByAge, now + MS), Some(late));
+        queue.tell_expired(now + MS);
+        assert_eq!(queue.expires(), Some(now + 50 * MS));
+        queue.leave(soon);
+        queue.tell_expired(now + 50 * MS);
+        assert_eq!((queue.head(Order::ByAge, now), queue.waiting()), (None, 1));
+    }
+
+    /// Against lists that are searched from the start: whoever joins, leaves, is called, comes back, in any order.
+    mod model {
+        use proptest::prelude::*;
+
+        use super::*;
+
+        #[derive(Clone, Copy, Debug)]
+        enum Act {
+            Join(Rank),
+            Leave(usize),
+            Stand(usize),
+            Call,
+            Wait(u64),
+        }
+
+        fn act() -> impl Strategy<Value = Act> {
+            let rank = prop::sample::select(RANKS.to_vec());
+            prop_oneof![
+                4 => rank.prop_map(Act::Join),
+                2 => (0usize..20).prop_map(Act::Leave),
+                2 => (0usize..20).prop_map(Act::Stand),
+                3 => Just(Act::Call),
+                3 => (0u64..40).prop_map(Act::Wait),
+            ]
+        }
+
+        #[derive(Debug)]
+        struct Known {
+            ticket: Ticket,
+            rank: Rank,
+            joined: Instant,
+            in_line: bool,
+            called: Option<Instant>,
+        }
+
+        proptest! {
+            #[test]
+            fn it_does_what_a_plain_list_does(acts in prop::collection::vec(act(), 1..200)) {
+                let (mut queue, mut now) = queue(&config::Queue::default());
+                let mut known: Vec<Known> = Vec::new();
+                for act in acts {
+                    match act {
+                        Act::Join(rank) => {
+                            let ticket = join(&mut queue, rank, now);
+                            known.push(Known { ticket, rank, joined: now, in_line: true, called: None });
+                        }
+                        Act::Leave(at) if at < known.len() => {
+                            let left = known.remove(at);
+                            prop_assert_eq!(queue.leave(left.ticket).was_called, left.called.is_some());
+                        }
+                        Act::Stand(at) if at < known.len() => {
+                            queue.stand(known[at].ticket, Waker::noop(), AlarmKey::default());
+                            (known[at].in_line, known[at].called) = (true, None);
+                        }
+                        Act::Leave(_) | Act::Stand(_) => {}
+                        Act::Call => {
+                            let head = next(&known, now);
+                            prop_assert_eq!(queue.call_head(Order::ByAge, now), head.is_some());
+                            if let Some(at) = head {
+                                (known[at].in_line, known[at].called) = (false, Some(now));
+                            }
+                        }
+                        Act::Wait(ms) => {
+                            now += Duration::from_millis(ms);
+                            queue.give_up_overdue(now);
+                            for waiter in &mut known {
+                                waiter.called = waiter.called.filter(|at| *at + OVERDUE > now);
+                            }
+                        }
+                    }
+                    prop_assert_eq!(queue.head(Order::ByAge, now), next(&known, now).map(|at| known[at].ticket));
+                    prop_assert_eq!(queue.called(), known.iter().filter(|waiter| waiter.called.is_some()).count());
+                    prop_assert_eq!(queue.waiting(), known.iter().filter(|waiter| waiter.rank != Rank::Hedge).count());
+                }
+            }
+        }
+
+        fn next(known: &[Known], now: Instant) -> Option<usize> {
+            RANKS.into_iter().find_map(|rank| {
+                let mut line =
+                    (0..known.len()).filter(|at| known[*at].rank == rank && known[*at].in_line);
+                let oldest = line.next()?;
+                let stands = now - known[oldest].joined >= 100 * MS;
+                if stands {
+                    line.next_back().or(Some(oldest))
+                } else {
+                    Some(oldest)
+                }
+            })
+        }
     }
 }

@@ -4,7 +4,8 @@
 //! 1. `limiter.in_flight` is the number of [`Held::pass`]es; each is given back by exactly one of `succeed`, `fail`, `abandon`.
 //! 2. At most one pass is a probe of health or pause, and `probe_out` says whether there is one. What a pass holds of the
 //!    breaker ends as an outcome or is given back.
-//! 3. Whoever changes what the head of the queue waits for calls [`State::call_next`].
+//! 3. Whoever changes what the head of the queue waits for calls [`State::call_next`]. After that nobody is in line who could
+//!    go, and as many permits are kept as waiters were called.
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 
 use super::{
     PolicyBuilder, Retry, StopReason,
+    alarm::{Alarms, Watch},
     breaker::{BreakerWatch, Passage, Passed},
     budget::Purse,
     health::HealthWatch,
@@ -28,6 +30,8 @@ use super::{
 pub(super) struct Held {
     pub(super) ticket: Option<Ticket>,
     pub(super) pass: Option<Pass>,
+    /// The attempt under way is told when its time is over.
+    pub(super) watch: Option<Watch>,
     /// Paid for the repetition that is under way or about to be.
     pub(super) paid: u32,
     /// Paid for the hedge that waits to be sent.
@@ -98,7 +102,9 @@ pub(super) struct State {
     /// For a rate that is set later.
     burst: u32,
     pub(super) queue: Queue,
-    pub(super) max_waiting: usize,
+    pub(super) alarms: Alarms,
+    /// The latest instant that anything was decided at.
+    latest: Option<Instant>,
     /// No attempt starts with less time before its deadline.
     pub(super) min_attempt: Duration,
     pub(super) retry: Retry,
@@ -120,8 +126,9 @@ impl State {
                 config.rate.map(|rate| Gcra::new(rate, config.burst)),
             ),
             burst: config.burst,
-            queue: Queue::default(),
-            max_waiting: config.queue.max_waiting,
+            queue: Queue::new(&config.queue),
+            alarms: Alarms::default(),
+            latest: None,
             min_attempt: config.min_attempt,
             retry: config.retry.clone(),
             purse: Purse::new(config.budget.clone()),
@@ -135,6 +142,13 @@ impl State {
                 .map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed),
             tally: Tally::new(),
         }
+    }
+
+    /// The clock is read before the lock is taken, in no order; decisions see time in their own.
+    pub(super) fn advance(&mut self, now: Instant) -> Instant {
+        let now = self.latest.map_or(now, |latest| latest.max(now));
+        self.latest = Some(now);
+        now
     }
 
     /// Whether a delay that the service asks for is longer than a call may wait.
@@ -236,6 +250,7 @@ impl State {
     /// Gives back the pass.
     pub(super) fn release(&mut self, held: &mut Held) -> Option<Pass> {
         let pass = held.pass.take()?;
+        self.unwatch(held);
         self.limiter.release();
         if pass.probe {
             self.probe_out = false;

@@ -15,6 +15,10 @@ pub(super) struct Tally {
     retries: u64,
     first_sent: Option<Instant>,
     pub(super) latency: Histogram,
+    /// How long attempts let through had waited in the queue.
+    pub(super) wait: Histogram,
+    /// Calls whose time was over while they waited.
+    pub(super) expired: u64,
     pub(super) consulted: Consulted,
     pub(super) calls: Calls,
     pub(super) classes: Classes,
@@ -29,6 +33,8 @@ impl Tally {
             retries: 0,
             first_sent: None,
             latency: Histogram::new(),
+            wait: Histogram::new(),
+            expired: 0,
             consulted: Consulted::default(),
             calls: Calls::default(),
             classes: Classes::default(),
@@ -106,7 +112,12 @@ impl State {
             waiting: self.queue.waiting(),
             calls: tally.calls,
             classes: tally.classes,
-            queue: QueueFigures::default(),
+            queue: QueueFigures {
+                refused: tally.calls.stopped.full,
+                expired: tally.expired,
+                newest_first: self.is_newest_first(now),
+                wait: latency(&tally.wait),
+            },
             budget: self.purse.tokens(),
             budget_flow: self.purse.flow(),
             hedge: self.hedge.as_ref().map(HedgeWatch::figures),
@@ -122,11 +133,7 @@ impl State {
                 None => Health::Up,
             },
             paused_until: self.pause.until(),
-            latency: Latency {
-                p50_ms: tally.latency.quantile_ms(0.50),
-                p95_ms: tally.latency.quantile_ms(0.95),
-                p99_ms: tally.latency.quantile_ms(0.99),
-            },
+            latency: latency(&tally.latency),
             rate,
             rate_used: if allowed > 0.0 {
                 (tally.requests as f64 / allowed).min(1.0)
@@ -135,5 +142,13 @@ impl State {
             },
             consulted: tally.consulted,
         }
+    }
+}
+
+fn latency(histogram: &Histogram) -> Latency {
+    Latency {
+        p50_ms: histogram.quantile_ms(0.50),
+        p95_ms: histogram.quantile_ms(0.95),
+        p99_ms: histogram.quantile_ms(0.99),
     }
 }

@@ -1,4 +1,4 @@
-use tidegate::policy::{Class, Op, Outage, StopReason, Verdict};
+use tidegate::policy::{Class, Op, Outage, Queue, StopReason, Verdict};
 use tokio::time::{Instant, sleep};
 
 use crate::support::{Answer, Failed, call_with, ms, policy, secs};
@@ -26,7 +26,11 @@ async fn a_wait_for_a_token_that_comes_too_late_is_not_begun() {
 
 #[tokio::test(start_paused = true)]
 async fn a_place_too_far_back_in_the_queue_is_not_waited_for() {
-    let policy = policy().rate(1.0).build().unwrap();
+    let policy = policy()
+        .rate(1.0)
+        .queue(Queue::default().oldest_first())
+        .build()
+        .unwrap();
     let waiting: Vec<_> = (0..10)
         .map(|_| tokio::spawn(policy.call(Op::idempotent(), async |_| -> Answer { Ok(1) })))
         .collect();

@@ -15,6 +15,8 @@ mod gate;
 mod hedge;
 mod outage;
 mod pause;
+mod queue;
 mod rate;
 mod retry;
+mod runtimes;
 mod support;
