@@ -6,7 +6,6 @@
     reason = "what is tested is also used from tasks and threads outside of every scope"
 )]
 
-mod aws_vectors;
 mod breaker;
 mod builder;
 mod deadline;
@@ -16,6 +15,7 @@ mod gate;
 mod hedge;
 mod outage;
 mod pause;
+mod proofs;
 mod queue;
 mod rate;
 mod retry;

@@ -1,6 +1,6 @@
 //! The vectors by which the AWS SDKs prove their standard retry mode, run against a policy that has their numbers.
 //!
-//! `data/aws_retry.json` says where each one comes from, and where a policy differs on purpose. The figures use this file too.
+//! `data/aws_retry.json` says where each one comes from, and where a policy differs on purpose.
 
 use std::{
     cell::{Cell, RefCell},
@@ -11,10 +11,10 @@ use std::{
 
 use futures_util::future::join_all;
 use serde::Deserialize;
-use tidegate::policy::{
-    Attempt, Budget, CallError, Classify, Op, Policy, Retry, StopReason, Verdict,
-};
+use tidegate::policy::{Attempt, Budget, CallError, Op, Policy, Retry, StopReason, Verdict};
 use tokio::{sync::watch, time::Instant};
+
+use super::Failed;
 
 /// Enough for the longest of them to come within 5 % of the ceiling, but for one in 10 million.
 pub(crate) const SEEDS: u64 = 320;
@@ -89,15 +89,6 @@ enum Then {
     AttemptsExhausted,
     BudgetExhausted,
     NotRetriable,
-}
-
-#[derive(Debug)]
-struct Failed(Verdict);
-
-impl Classify for Failed {
-    fn verdict(&self) -> Verdict {
-        self.0
-    }
 }
 
 pub(crate) fn book() -> Book {

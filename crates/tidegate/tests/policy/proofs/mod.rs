@@ -1,0 +1,17 @@
+//! Checks over many random programs. The figures `policy/t13` to `policy/t20` run them too, so each says how many faults it
+//! has found, whoever asks; the tests beside each ask for none.
+
+pub(crate) mod aws_vectors;
+pub(crate) mod governor;
+
+use tidegate::policy::{Classify, Verdict};
+
+/// An error that is nothing but its verdict.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Failed(pub(crate) Verdict);
+
+impl Classify for Failed {
+    fn verdict(&self) -> Verdict {
+        self.0
+    }
+}
