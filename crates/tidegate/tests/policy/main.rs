@@ -6,7 +6,6 @@
     reason = "what is tested is also used from tasks and threads outside of every scope"
 )]
 
-mod aws_vectors;
 mod breaker;
 mod builder;
 mod deadline;
