@@ -49,6 +49,57 @@ mod tests {
         assert_eq!(ceiling(Duration::MAX, CAP, 31), CAP);
     }
 
+    /// The vectors of the AWS SDK for Rust (smithy-rs 09ae416, `retries/strategy/standard.rs`), in milliseconds.
+    #[test]
+    fn the_ceiling_is_that_of_aws() {
+        for (base, step, expected) in [
+            (1_000, 0, 1_000),
+            (1_000, 1, 2_000),
+            (1_000, 2, 4_000),
+            (3_000, 0, 3_000),
+            (3_000, 1, 6_000),
+            (3_000, 2, 12_000),
+            (30, 0, 30),
+            (30, 1, 60),
+            (30, 2, 120),
+            (1_000, 32, 20_000),
+            (10_000, 100_000, 20_000),
+        ] {
+            let ceiling = ceiling(Duration::from_millis(base), CAP, step);
+            assert_eq!(ceiling, Duration::from_millis(expected), "{base} {step}");
+        }
+    }
+
+    /// By the test of Kolmogorov and Smirnov: even spreading exceeds this distance once in 10,000 seeds.
+    fn is_even(mut delays: Vec<Duration>, least: Duration, most: Duration) -> bool {
+        delays.sort();
+        let count = delays.len() as f64;
+        let distance = delays.iter().enumerate().map(|(i, delay)| {
+            let share = (*delay - least).div_duration_f64(most - least);
+            (share - i as f64 / count)
+                .abs()
+                .max((share - (i + 1) as f64 / count).abs())
+        });
+        distance.fold(0.0, f64::max) <= 2.23 / count.sqrt()
+    }
+
+    #[test]
+    fn jitter_is_spread_evenly_between_its_bounds() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        for step in [0, 1, 5, 9, 40] {
+            let most = ceiling(BASE, CAP, step);
+            let mut draw = |jitter: fn(&mut _, _, _, _) -> _| {
+                (0..10_000)
+                    .map(|_| jitter(&mut rng, BASE, CAP, step))
+                    .collect::<Vec<Duration>>()
+            };
+            let (full, half) = (draw(full_jitter), draw(half_jitter));
+            assert!(is_even(full.clone(), Duration::ZERO, most), "{step}");
+            assert!(is_even(half, most / 2, most), "{step}");
+            assert!(!is_even(full, Duration::ZERO, most.mul_f64(1.1)), "{step}");
+        }
+    }
+
     #[test]
     fn jitter_stays_within_its_bounds() {
         let mut rng = fastrand::Rng::with_seed(1);
