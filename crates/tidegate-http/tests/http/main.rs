@@ -10,6 +10,7 @@ mod connections;
 mod failures;
 mod headers;
 mod redirects;
+mod retry_after;
 mod server;
 mod tls;
 mod verdicts;
