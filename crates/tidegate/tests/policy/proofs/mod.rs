@@ -2,6 +2,7 @@
 //! has found, whoever asks; the tests beside each ask for none.
 
 pub(crate) mod aws_vectors;
+pub(crate) mod consulted;
 pub(crate) mod governor;
 pub(crate) mod probes;
 pub(crate) mod ratio;
