@@ -15,6 +15,9 @@ use super::{
     state::{Held, State, Trail},
 };
 
+/// Timers are exact to a millisecond: what is due within the last one may come too late.
+const TIMER: Duration = Duration::from_millis(1);
+
 /// What a look at the gate found.
 #[derive(Debug)]
 pub(super) enum Look {
@@ -213,21 +216,40 @@ impl State {
         if let Some(why) = self.broken(now) {
             return Some(why);
         }
-        if let Some(retry_at) = self.pause.until()
-            && self.too_far(retry_at, trail.op.deadline, now)
-        {
-            return Some(StopReason::ServerSaidNo { retry_at });
-        }
-        // Whatever the head waits for, nobody behind it goes earlier.
-        if let Some(latest) = self.latest_start(trail)
-            && (latest <= now || matches!(self.ready(now), Ready::At(at) if at >= latest))
-        {
-            return Some(StopReason::DeadlineTooClose);
+        if let Some(why) = self.too_late(trail, now, now) {
+            return Some(why);
         }
         let gave_up = self.gives_up_at().is_some_and(|at| at <= now);
         gave_up.then_some(StopReason::GaveUp {
             down_for: now - self.down_since()?,
         })
+    }
+
+    /// Why an attempt that is not made before `from` cannot be made in time, if that is certain by now.
+    pub(super) fn too_late(
+        &self,
+        trail: &Trail,
+        from: Instant,
+        now: Instant,
+    ) -> Option<StopReason> {
+        if let Some(retry_at) = self.pause.until()
+            && self.too_far(retry_at, trail.op.deadline, now)
+        {
+            return Some(StopReason::ServerSaidNo { retry_at });
+        }
+        let latest = self.latest_start(trail)?;
+        // Whatever the head waits for, nobody behind it goes earlier.
+        let head = match self.ready(now) {
+            Ready::At(at) => Some(at),
+            Ready::Now | Ready::OnRelease => None,
+        };
+        let at = from.max(self.limiter.token_behind(0, now).max(head).unwrap_or(from));
+        let is_late = if at > now {
+            at + TIMER > latest
+        } else {
+            now >= latest
+        };
+        is_late.then_some(StopReason::DeadlineTooClose)
     }
 
     /// Calls those who may enter now, and sees to it that the others are told when they may.

@@ -195,7 +195,11 @@ impl State {
             // It failed because the service is down: it does not count, and the gate says when to try again.
             self.purse.refund(paid);
             trail.tried -= 1;
-            return Step::Again(verdict.retry_at);
+            let from = verdict.retry_at.unwrap_or(now);
+            return match self.too_late(trail, from, now) {
+                Some(why) => Step::Stop(why),
+                None => Step::Again(verdict.retry_at),
+            };
         }
         if trail.tried >= self.retry.max_attempts {
             return Step::Stop(StopReason::AttemptsExhausted {
@@ -209,8 +213,9 @@ impl State {
         {
             return Step::Stop(why);
         }
-        if trail.op.deadline.is_some_and(|deadline| at >= deadline) {
-            return Step::Stop(StopReason::DeadlineTooClose);
+        // Nor in sleeping before a wait at the gate that would be refused.
+        if let Some(why) = self.too_late(trail, at, now) {
+            return Step::Stop(why);
         }
         self.tally.consulted.budget += 1;
         match (

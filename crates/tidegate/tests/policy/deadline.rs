@@ -140,3 +140,32 @@ async fn nothing_is_sent_after_the_deadline() {
     assert_eq!(error.why, StopReason::DeadlineTooClose);
     assert_eq!(policy.snapshot().requests, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_back_off_before_a_token_that_comes_too_late_is_not_begun() {
+    let policy = policy().rate(1.0).build().unwrap();
+    let failed = Failed(Verdict::transient());
+    // The back-off is at most 50 ms, the token comes after a second.
+    let op = Op::idempotent().deadline(Instant::now() + ms(500));
+    let start = Instant::now();
+    let error = call_with(&policy, op, &[Err(failed)]).await.unwrap_err();
+    assert_eq!(
+        (error.why, error.last, start.elapsed()),
+        (StopReason::DeadlineTooClose, Some(failed), ms(0))
+    );
+    assert_eq!(policy.snapshot().budget, 500);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_back_off_that_leaves_too_little_for_an_attempt_is_not_begun() {
+    let policy = policy().min_attempt(ms(400)).build().unwrap();
+    let slow = async |_| -> Answer {
+        sleep(ms(100)).await;
+        Err(Failed(Verdict::transient()))
+    };
+    let start = Instant::now();
+    let op = Op::idempotent().deadline(start + ms(500));
+    let error = policy.call(op, slow).await.unwrap_err();
+    assert_eq!(error.why, StopReason::DeadlineTooClose);
+    assert_eq!(start.elapsed(), ms(100));
+}
