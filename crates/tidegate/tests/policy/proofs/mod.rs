@@ -3,6 +3,7 @@
 
 pub(crate) mod aws_vectors;
 pub(crate) mod consulted;
+pub(crate) mod deadlines;
 pub(crate) mod governor;
 pub(crate) mod probes;
 pub(crate) mod ratio;
