@@ -1,51 +1,22 @@
-//! Policies: a call that is stopped gives back its permit and its place in the queue.
+//! Policies: a call that is stopped gives back whatever it holds.
 
-use crate::support::MS;
-use std::{
-    fmt,
-    sync::atomic::{AtomicU32, Ordering::SeqCst},
-};
-use tidegate::{
-    Scope,
-    policy::{Attempt, Classify, Op, Policy, Verdict},
-    scope,
-};
-use tidegate_test::{Coverage, Mode, Sweep};
-use tokio::time::sleep;
+use std::{convert::Infallible, sync::Arc};
 
-#[derive(Debug)]
-struct Failed;
+use tidegate::{Scope, scope};
+use tidegate_test::{Mode, Sweep};
 
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("failed")
-    }
-}
+// The programs of the core's own tests, which stop them at polls; here at every await, and by a cancel too.
+#[path = "../../../tidegate/tests/policy/proofs/stops.rs"]
+mod stops;
 
-impl Classify for Failed {
-    fn verdict(&self) -> Verdict {
-        Verdict::transient()
-    }
-}
+use stops::{PROGRAMS, Program, Subject};
 
-/// Three calls through a gate for one, each of which fails once.
-async fn calls(policy: Policy) {
-    let ended = scope("calls", async |s: &Scope<Failed>| {
-        for _ in 0..3 {
-            let policy = policy.clone();
+async fn run(subject: Arc<Subject>) {
+    let ended = scope("calls", async |s: &Scope<Infallible>| {
+        for call in subject.calls() {
             let call = async move {
-                let attempts = AtomicU32::new(0);
-                let attempt = |_: Attempt| {
-                    let number = attempts.fetch_add(1, SeqCst);
-                    async move {
-                        sleep(MS).await;
-                        if number == 0 { Err(Failed) } else { Ok(()) }
-                    }
-                };
-                policy
-                    .call(Op::idempotent(), attempt)
-                    .await
-                    .map_err(|_| Failed)
+                call.await;
+                Ok(())
             };
             drop(s.spawn("call", call).await);
         }
@@ -54,29 +25,21 @@ async fn calls(policy: Policy) {
     drop(ended.await);
 }
 
-fn sweep() -> Coverage {
+fn swept(program: &'static Program) {
     let modes = [Mode::Drop, Mode::Cancel, Mode::Panic];
-    Sweep::new("calls").modes(modes).run(
+    let coverage = Sweep::new(program.name).modes(modes).run(
         || {
-            let policy = Policy::named("service")
-                .in_flight(1)
-                .seed(7)
-                .build()
-                .unwrap();
-            (policy.clone(), calls(policy))
+            let subject = Subject::new(program);
+            (Arc::clone(&subject), run(subject))
         },
-        |policy| {
-            let snapshot = policy.snapshot();
-            match (snapshot.in_flight, snapshot.waiting) {
-                (0, 0) => Ok(()),
-                (taken, waiting) => Err(format!("{taken} in flight, {waiting} waiting")),
-            }
-        },
-    )
+        |subject| subject.left(),
+    );
+    assert!(coverage.points > 6, "{coverage}");
 }
 
 #[test]
-fn every_permit_and_place_comes_back() {
-    let coverage = sweep();
-    assert!(coverage.points > 6, "{coverage}");
+fn every_permit_place_token_and_probe_comes_back() {
+    for program in PROGRAMS {
+        swept(program);
+    }
 }

@@ -7,6 +7,7 @@ pub(crate) mod deadlines;
 pub(crate) mod governor;
 pub(crate) mod probes;
 pub(crate) mod ratio;
+pub(crate) mod stops;
 
 use tidegate::policy::{Classify, Verdict};
 
