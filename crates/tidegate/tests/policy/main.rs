@@ -7,6 +7,7 @@
 )]
 
 mod breaker;
+mod breaker_states;
 mod builder;
 mod deadline;
 mod drops;
