@@ -2,7 +2,7 @@
 
 use super::{
     answer::{self, Judged},
-    outcome::{Answered, Death, Failed, Unfinished},
+    outcome::{Answered, Death, Failed, Unfinished, is_verdict},
     record::{Flight, Work, Working},
     request::build,
 };
@@ -117,6 +117,10 @@ pub(super) async fn call(
     };
     let attempts = AtomicU32::new(0);
     let unsafe_call = Unsafe::new(working, flight, step.idempotent);
+    let mut place = match &service.places {
+        Some(places) => Some(places.take(&work.bell).await),
+        None => None,
+    };
     let outcome = {
         let attempts = &attempts;
         let unsafe_call = &unsafe_call;
@@ -124,7 +128,9 @@ pub(super) async fn call(
         service
             .policy
             .call(op, move |attempt| {
-                let is_first = attempts.swap(attempt.number, Relaxed) == 0;
+                // It has left the gate. For a hedge, which comes later, there is nothing to give back.
+                drop(place.take());
+                let is_first = attempts.fetch_add(1, Relaxed) == 0;
                 let pointless =
                     is_first && (working.failed.load(Relaxed) || flight.failed.load(Relaxed));
                 if !pointless {
@@ -268,10 +274,14 @@ fn failed(work: &Work, index: usize, attempts: u32, error: CallError<Missed>) ->
             });
         }
         StopReason::Cancelled if matches!(error.last, Some(Missed::RecordDeadline)) => cause,
-        StopReason::Cancelled | StopReason::Full { .. } => {
-            return Failed::Unfinished(Unfinished::Drained);
+        StopReason::Cancelled => return Failed::Unfinished(Unfinished::Drained),
+        why if is_verdict(&why) => cause,
+        why => {
+            return Failed::Unfinished(Unfinished::Refused {
+                service: step.service,
+                why: why.to_string(),
+            });
         }
-        _ => cause,
     };
     let maybe_done = !step.idempotent && (maybe || timed_out);
     let cause = if maybe_done {

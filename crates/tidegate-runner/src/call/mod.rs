@@ -5,6 +5,7 @@ mod clock;
 mod http;
 mod idempotency;
 mod outcome;
+mod places;
 mod record;
 mod request;
 mod service;

@@ -3,6 +3,7 @@
 use crate::{output::Row, record::Record};
 use minijinja::Value;
 use std::time::Duration;
+use tidegate::policy::StopReason;
 
 /// A record after its steps.
 #[derive(Debug)]
@@ -58,6 +59,8 @@ pub(crate) enum Unfinished {
     },
     /// The service asks to wait longer than its patience: its quota is spent.
     AskedToWait { service: usize, wait: Duration },
+    /// The service's own policy sent nothing, which is no verdict on the record.
+    Refused { service: usize, why: String },
     /// `classify: stop` matched.
     Told {
         step: usize,
@@ -81,4 +84,44 @@ pub(crate) struct Answered {
     pub(crate) status: Option<u16>,
     pub(crate) headers: Value,
     pub(crate) attempts: u32,
+}
+
+/// Whether a call ended because of its record: by what the server said, or after as many real attempts as were promised.
+/// A policy's own refusal is nobody's verdict.
+pub(super) fn is_verdict(why: &StopReason) -> bool {
+    matches!(
+        why,
+        StopReason::NotRetriable | StopReason::NotReplayable | StopReason::AttemptsExhausted { .. }
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::Instant;
+
+    #[test]
+    fn what_a_policy_refuses_by_itself_is_no_verdict() {
+        let retry_at = Instant::now();
+        let down_for = Duration::from_secs(1);
+        for refusal in [
+            StopReason::BreakerOpen { retry_at },
+            StopReason::LeftToOuter,
+            StopReason::Full { limit: 1 },
+            StopReason::BudgetExhausted,
+            StopReason::DeadlineTooClose,
+            StopReason::ServerSaidNo { retry_at },
+            StopReason::GaveUp { down_for },
+            StopReason::Cancelled,
+        ] {
+            assert!(!is_verdict(&refusal), "{refusal:?}");
+        }
+        for verdict in [
+            StopReason::NotRetriable,
+            StopReason::NotReplayable,
+            StopReason::AttemptsExhausted { attempts: 5 },
+        ] {
+            assert!(is_verdict(&verdict), "{verdict:?}");
+        }
+    }
 }

@@ -53,8 +53,8 @@ impl Bell {
         self.hungry.store(true, Relaxed);
     }
 
-    /// A call has ended, and its record goes on.
-    fn ring(&self) {
+    /// A call has ended and its record goes on, or a place at a gate is free.
+    pub(super) fn ring(&self) {
         if self.hungry.load(Relaxed) && self.hungry.swap(false, Relaxed) {
             self.rung.notify_one();
         }

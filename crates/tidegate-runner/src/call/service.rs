@@ -1,5 +1,6 @@
 //! A remote dependency, ready to be called: its policy, its client, its fixed headers, and the URLs that it allows.
 
+use super::places::Places;
 use crate::{
     expr::{EvalError, Globals, Scope, TargetValue},
     plan::ServicePlan,
@@ -18,6 +19,8 @@ const USER_AGENT: HeaderValue =
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) policy: Policy,
+    /// Those that `queue` leaves at the gate; none: as many as want to.
+    pub(crate) places: Option<Places>,
     pub(super) client: Client,
     /// Sent with every request: those of the flow file that are the same for every record.
     pub(super) headers: HeaderMap,
@@ -68,25 +71,7 @@ impl Service {
         waiting: usize,
     ) -> Result<Service, BadService> {
         let name = || plan.name.clone();
-        let mut policy = Policy::named(plan.name.as_str())
-            .in_flight(plan.in_flight)
-            .queue(Queue::bounded(waiting).oldest_first())
-            .burst(plan.burst)
-            .attempt_timeout(plan.timeout)
-            .retry(Retry {
-                max_attempts: plan.retry.saturating_add(1),
-                base: plan.retry_base,
-                cap: plan.retry_cap,
-                ..Retry::default()
-            })
-            .outage(Outage {
-                patience: Some(plan.patience),
-                ..Outage::default()
-            });
-        if let Some(rate) = plan.rate {
-            policy = policy.rate(rate);
-        }
-        let policy = policy.build().map_err(|source| BadService::Policy {
+        let policy = policy(plan, waiting).map_err(|source| BadService::Policy {
             name: name(),
             source,
         })?;
@@ -127,6 +112,10 @@ impl Service {
         });
         Ok(Service {
             policy,
+            places: plan
+                .queue
+                .as_ref()
+                .map(|queue| Places::new(queue.max_waiting)),
             client,
             headers,
             varying,
@@ -205,6 +194,43 @@ impl Service {
             plan.name
         ))
     }
+}
+
+fn policy(plan: &ServicePlan, waiting: usize) -> Result<Policy, BadPolicy> {
+    // Whoever may wait at all was counted before: a bound here would only refuse what nobody may refuse.
+    let queue = Queue {
+        newest_first_after: plan
+            .queue
+            .as_ref()
+            .and_then(|queue| queue.newest_first_after),
+        ..Queue::bounded(waiting)
+    };
+    let mut policy = Policy::named(plan.name.as_str())
+        .in_flight(plan.in_flight)
+        .queue(queue)
+        .burst(plan.burst)
+        .attempt_timeout(plan.timeout)
+        .retry(Retry {
+            max_attempts: plan.retry.saturating_add(1),
+            base: plan.retry_base,
+            cap: plan.retry_cap,
+            ..Retry::default()
+        })
+        // With it an open breaker lets calls wait, as far as the patience goes: it fails no record.
+        .outage(Outage {
+            patience: Some(plan.patience),
+            ..Outage::default()
+        });
+    if let Some(rate) = plan.rate {
+        policy = policy.rate(rate);
+    }
+    if let Some(breaker) = &plan.breaker {
+        policy = policy.breaker(breaker.clone());
+    }
+    if let Some(hedge) = &plan.hedge {
+        policy = policy.hedge(hedge.clone());
+    }
+    policy.build()
 }
 
 /// Not an address of this machine or of a private network, and not a name that stands for one.

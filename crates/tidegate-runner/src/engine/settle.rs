@@ -84,7 +84,7 @@ impl Engine {
         }
         let why = match why {
             // Only a stop gives up a record that nobody has judged.
-            Unfinished::Drained => "a call was refused by its own policy".to_owned(),
+            Unfinished::Drained => "a call was given up by its own record".to_owned(),
             Unfinished::GaveUp {
                 service,
                 down_for,
@@ -98,6 +98,10 @@ impl Engine {
                 };
                 let seconds = down_for.as_secs();
                 format!("{name} was down for {seconds} s, longer than its patience ({last})")
+            }
+            Unfinished::Refused { service, why } => {
+                let name = &self.work.plan.services[service].name;
+                format!("a call of {name} was refused by its own policy: {why}")
             }
             Unfinished::AskedToWait { service, wait } => {
                 let name = &self.work.plan.services[service].name;
@@ -123,7 +127,9 @@ impl Engine {
 
     /// What a service that is down does.
     fn outage(&self, service: usize) -> String {
-        let said = match self.work.services[service].policy.snapshot().health {
+        let snapshot = self.work.services[service].policy.snapshot();
+        let said = match snapshot.health {
+            Health::Up => "its breaker is open",
             Health::Down {
                 class: Class::NeverSent,
                 ..

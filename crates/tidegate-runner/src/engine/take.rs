@@ -98,14 +98,21 @@ impl Engine {
     }
 
     /// Whether a record's first calls could leave now, as far as permits go: what is taken in advance would only wait.
+    /// And whether every queue that has a limit has a place: what is begun meanwhile would stop in front of it later.
     fn has_room(&self) -> bool {
         let coming = self.launched - self.work.begun.load(Relaxed);
         let room = |&(service, calls): &(usize, usize)| {
             let service: &crate::call::Service = &self.work.services[service];
             service.policy.room() >= (coming + 1) * calls
         };
+        let takes_more = |service: &crate::call::Service| {
+            service
+                .places
+                .as_ref()
+                .is_none_or(|places| places.any_free())
+        };
         // A service that takes fewer calls than one record makes is given one record at a time.
-        self.flying == 0 || self.doors.iter().all(room)
+        self.flying == 0 || self.work.services.iter().all(takes_more) && self.doors.iter().all(room)
     }
 
     /// Starts a record. False once the scope is cancelled, which the loop is about to hear: the record counts as not taken.

@@ -50,6 +50,11 @@ impl<'t> Fields<'t> {
         self.map.get(name)
     }
 
+    /// The default of a key, as the file would write it.
+    pub(crate) fn default_of(&self, name: &str) -> &'static str {
+        self.table.default_of(name)
+    }
+
     /// The key itself, for faults about the whole entry.
     pub(crate) fn key(&self, name: &str) -> Option<&'t Scalar> {
         self.map
@@ -335,7 +340,8 @@ pub(crate) fn unknown_key<'n>(
     }
 }
 
-fn meant_boolean(text: &str) -> Option<bool> {
+/// What somebody means who writes `yes` or `on`.
+pub(crate) fn meant_boolean(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "yes" | "on" | "true" | "1" => Some(true),
         "no" | "off" | "false" | "0" => Some(false),

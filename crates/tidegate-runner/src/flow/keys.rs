@@ -2,7 +2,7 @@
 
 mod service;
 
-pub(crate) use service::{AUTH, BASIC, CLASSIFY, RETRY, SERVICE, TLS};
+pub(crate) use service::{AUTH, BASIC, BREAKER, CLASSIFY, HEDGE, QUEUE, RETRY, SERVICE, SLOW, TLS};
 
 /// The keys of one kind of map.
 #[derive(Debug)]
@@ -54,11 +54,17 @@ pub(crate) enum Shape {
     /// One of these.
     OneOf(&'static [&'static str]),
     Bool,
+    /// `false`, beside something else.
+    False,
     /// A whole number, at least this.
     Count(u64),
     Duration,
     Size,
     Rate,
+    /// `50%`.
+    Share,
+    /// `p95`.
+    Percentile,
     /// Any YAML whose texts may hold placeholders.
     Tree,
     /// Names to texts.

@@ -5,7 +5,7 @@
 //! traps    what people meant where YAML reads something else
 //! keys     which keys there are; the reader and the schema both follow these tables
 //! fields   reading one map by its table
-//! model    the typed flow; source, service, step, sink: its parts
+//! model    the typed flow; source, service with its limits, step, sink: its parts
 //! fault    what is wrong, and how it is shown
 //! schema   the tables as a JSON schema
 //! ```
@@ -15,6 +15,7 @@ mod ends;
 mod fault;
 mod fields;
 mod keys;
+mod limits;
 mod model;
 mod schema;
 mod service;
@@ -32,6 +33,7 @@ pub use schema::schema;
 pub use values::parse_duration;
 
 pub(crate) use fault::{FlowText, Found};
+pub(crate) use limits::Stage;
 pub(crate) use model::{Flow, Spanned};
 pub(crate) use service::{Auth, Service};
 pub(crate) use sink::{Sink, SinkKind};

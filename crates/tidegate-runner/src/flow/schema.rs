@@ -67,6 +67,7 @@ fn shape(shape: &'static Shape, definitions: &mut Map<String, Value>) -> Value {
         }
         Shape::OneOf(words) => json!({ "enum": words }),
         Shape::Bool => json!({ "type": "boolean" }),
+        Shape::False => json!({ "const": false }),
         Shape::Count(least) => json!({ "type": "integer", "minimum": least }),
         Shape::Duration => {
             json!({ "type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? *(ms|s|m|h|d)$" })
@@ -77,6 +78,10 @@ fn shape(shape: &'static Shape, definitions: &mut Map<String, Value>) -> Value {
         Shape::Rate => {
             let rate = json!({ "type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? */ *[smhd]$" });
             json!({ "anyOf": [rate, { "type": "array", "items": rate, "minItems": 1, "maxItems": 1 }] })
+        }
+        Shape::Share => json!({ "type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? *%$" }),
+        Shape::Percentile => {
+            json!({ "type": "string", "pattern": r"^p[0-9]{1,2}(\.[0-9]+)?$" })
         }
         Shape::Tree => json!({}),
         Shape::Texts => {

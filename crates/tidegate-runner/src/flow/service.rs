@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use tidegate::policy::{Breaker, Hedge, Queue};
+
 use super::{
     fault::{Fault, Found},
     fields::{Fields, expected},
     keys,
+    limits::{self, Stage},
     model::{Spanned, bad_name},
     step::{ClassifyKeys, classify},
     tree::{Map, Node, Span},
@@ -23,7 +26,10 @@ pub(crate) struct Service {
     pub(crate) burst: u32,
     pub(crate) timeout: Duration,
     pub(crate) retry: Retry,
-    pub(crate) patience: Duration,
+    pub(crate) patience: Spanned<Duration>,
+    pub(crate) breaker: Option<Stage<Breaker>>,
+    pub(crate) hedge: Option<Stage<Hedge>>,
+    pub(crate) queue: Option<Stage<Queue>>,
     pub(crate) max_body: usize,
     pub(crate) redirects: usize,
     pub(crate) allow: Vec<Spanned<String>>,
@@ -110,7 +116,13 @@ fn service(name: Spanned<String>, fields: &Fields<'_>, found: &mut Found) -> Ser
         burst: narrow(fields.count_or_default("burst", 1, found)),
         timeout: not_zero(fields, "timeout", found),
         retry: retry(fields, found),
-        patience: fields.duration_or_default("patience", found),
+        patience: Spanned {
+            value: fields.duration_or_default("patience", found),
+            at: place_of(fields, "patience", &name.at),
+        },
+        breaker: limits::breaker(fields, found),
+        hedge: limits::hedge(fields, found),
+        queue: limits::queue(fields, found),
         max_body: fields.size_or_default("max_body", found),
         redirects: fields.count_or_default("redirects", 0, found) as usize,
         allow,
@@ -120,6 +132,12 @@ fn service(name: Spanned<String>, fields: &Fields<'_>, found: &mut Found) -> Ser
             .and_then(|node| classify(node, found)),
         name,
     }
+}
+
+/// Where a value stands; where it is left to its default, the name of what has it.
+fn place_of(fields: &Fields<'_>, name: &str, otherwise: &Span) -> Span {
+    let node = fields.get(name);
+    node.map_or_else(|| otherwise.clone(), |node| node.span().clone())
 }
 
 fn auth(fields: &Fields<'_>, found: &mut Found) -> Option<(Auth, Span)> {

@@ -34,6 +34,28 @@ pub(crate) fn size(text: &str) -> Option<usize> {
     (1.0..9e15).contains(&bytes).then_some(bytes as usize)
 }
 
+/// `50%`, `2.5%` as a part of 1: more than nothing, and no more than all.
+pub(crate) fn share(text: &str) -> Option<f64> {
+    let (percent, "%") = split_unit(text)? else {
+        return None;
+    };
+    (percent > 0.0 && percent <= 100.0).then(|| part(percent))
+}
+
+/// So that 99.9% is the 0.999 of a program, and not 0.9990000000000001.
+fn part(percent: f64) -> f64 {
+    (percent * 1e7).round() / 1e9
+}
+
+/// `p95`, `p99.9` as a part of 1, neither nothing nor all.
+pub(crate) fn percentile(text: &str) -> Option<f64> {
+    // A number and its unit, the other way round.
+    let (percent, "%") = split_unit(&format!("{}%", text.strip_prefix('p')?))? else {
+        return None;
+    };
+    (percent > 0.0 && percent < 100.0).then(|| part(percent))
+}
+
 fn split_unit(text: &str) -> Option<(f64, &str)> {
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
     let (number, unit) = text.split_at(digits);
@@ -144,6 +166,21 @@ mod tests {
         assert_eq!(rate("100/y"), Err(BadRate::Form));
         assert_eq!(rate("200000 tokens/m"), Err(BadRate::Word("tokens".into())));
         assert_eq!(rate("100000/run"), Err(BadRate::Quota));
+    }
+
+    #[test]
+    fn shares_are_percents_and_percentiles_are_named_by_a_p() {
+        assert_eq!(share("50%"), Some(0.5));
+        assert_eq!(share("2.5%"), Some(0.025));
+        assert_eq!(share("100%"), Some(1.0));
+        for bad in ["0.5", "50", "0%", "101%", "-1%", "%", ".5%", "1e1%"] {
+            assert_eq!(share(bad), None, "{bad}");
+        }
+        assert_eq!(percentile("p95"), Some(0.95));
+        assert_eq!(percentile("p99.9"), Some(0.999));
+        for bad in ["95", "p", "p0", "p100", "p95%", "P95", "p.5", "p1e1"] {
+            assert_eq!(percentile(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     expr::{Position, Text},
-    flow::{Fault, Map, Node, Scalar, Service},
+    flow::{Fault, Map, Node, Scalar, Service, Stage},
 };
 
 pub(super) fn compile(compiler: &mut Compiler<'_>) -> Option<Vec<ServicePlan>> {
@@ -108,7 +108,10 @@ fn one(compiler: &mut Compiler<'_>, service: &Service) -> Option<ServicePlan> {
         retry: service.retry.times,
         retry_base: service.retry.base,
         retry_cap: service.retry.cap,
-        patience: service.patience,
+        patience: service.patience.value,
+        breaker: rules(&service.breaker),
+        hedge: rules(&service.hedge),
+        queue: rules(&service.queue),
         max_body: service.max_body,
         redirects: service.redirects,
         allow: service
@@ -122,6 +125,10 @@ fn one(compiler: &mut Compiler<'_>, service: &Service) -> Option<ServicePlan> {
             None => None,
         },
     })
+}
+
+fn rules<T: Clone>(stage: &Option<Stage<T>>) -> Option<T> {
+    stage.as_ref().map(|stage| stage.rules.clone())
 }
 
 fn base(compiler: &mut Compiler<'_>, node: &Node) -> Option<Uri> {

@@ -2,6 +2,7 @@
 
 use crate::expr::{Expr, Target, Text};
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use tidegate::policy::{Breaker, Hedge, Queue};
 
 /// Most steps of a flow: a run keeps those of a record that have ended in the bits of one word.
 pub const MAX_STEPS: usize = 64;
@@ -178,6 +179,12 @@ pub struct ServicePlan {
     pub retry_cap: Duration,
     /// How long it may stay down before the run gives up; default 10 min.
     pub patience: Duration,
+    /// `breaker:`; none by default.
+    pub breaker: Option<Breaker>,
+    /// `hedge:`; none by default.
+    pub hedge: Option<Hedge>,
+    /// `queue:`; none by default: the oldest call is next, and the records in flight bound how many wait.
+    pub queue: Option<Queue>,
     /// Largest answer body in bytes; default 10 MB.
     pub max_body: usize,
     /// Redirects followed within the host; default 5.

@@ -3,6 +3,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
+use tidegate::policy::{Breaker, Hedge, HedgeAfter, Queue, Slow};
 use tidegate_runner::plan::{
     BodyPlan, CallPlan, Duplicates, Identity, Order, Rerun, SinkTarget, SourceKind, TableVerb,
 };
@@ -76,6 +77,7 @@ fn what_is_not_said_has_the_documented_default() {
     );
     assert_eq!(api.timeout, Duration::from_secs(30));
     assert_eq!(api.patience, Duration::from_secs(600));
+    assert!(api.breaker.is_none() && api.hedge.is_none() && api.queue.is_none());
     assert_eq!(
         (api.retry_base, api.retry_cap),
         (Duration::from_millis(50), Duration::from_secs(20))
@@ -105,6 +107,65 @@ fn what_is_not_said_has_the_documented_default() {
             && step.otherwise.is_none()
     );
     assert!(plan.sink.is_none() && plan.dead_letter.is_none());
+}
+
+/// The plan of a service with these entries.
+fn service_with(entries: &str) -> tidegate_runner::plan::ServicePlan {
+    let rate = "rate: 10/s";
+    let text = with_steps("a:\n  api: GET /x").replacen(rate, &format!("{rate}, {entries}"), 1);
+    plan(&text).services.remove(0)
+}
+
+#[test]
+fn a_stage_that_is_true_has_the_defaults_of_the_library() {
+    let api = service_with("breaker: true, hedge: true, queue: true");
+    assert_eq!(api.breaker, Some(Breaker::default()));
+    assert_eq!(api.hedge, Some(Hedge::default()));
+    assert_eq!(api.queue, Some(Queue::default()));
+}
+
+#[test]
+fn a_stage_that_is_an_empty_map_is_on_and_one_that_is_false_is_off() {
+    let api = service_with("breaker: {}, hedge: {}, queue: {}");
+    assert!(api.breaker.is_some() && api.hedge.is_some() && api.queue.is_some());
+    let api = service_with("breaker: false, hedge: false, queue: false");
+    assert!(api.breaker.is_none() && api.hedge.is_none() && api.queue.is_none());
+}
+
+#[test]
+fn what_is_said_of_a_stage_becomes_its_rules() {
+    let api = service_with(
+        "breaker: { window: 30s, min_calls: 5, failure_ratio: 29%, slow: { after: 1.5s }, consecutive: false, open_for: 1s, open_cap: 2m, probes: 3 }, \
+         hedge: { after: p99.9, min_delay: 20ms, min_samples: 1, budget: 0.1%, burst: 3 }, \
+         queue: { limit: 8, newest_first_after: false }",
+    );
+    let breaker = Breaker {
+        window: Duration::from_secs(30),
+        min_calls: 5,
+        failure_ratio: 0.29,
+        slow: Some(Slow {
+            after: Duration::from_millis(1_500),
+            ratio: 0.5,
+        }),
+        consecutive: None,
+        open_for: Duration::from_secs(1),
+        open_cap: Duration::from_secs(120),
+        probes: 3,
+    };
+    assert_eq!(api.breaker, Some(breaker));
+    let hedge = Hedge {
+        after: HedgeAfter::Quantile(0.999),
+        min_delay: Duration::from_millis(20),
+        min_samples: 1,
+        tokens: 3,
+        earned_per_mille: 1,
+    };
+    assert_eq!(api.hedge, Some(hedge));
+    assert_eq!(api.queue, Some(Queue::bounded(8).oldest_first()));
+
+    let api = service_with("hedge: { after: 150ms }");
+    let after = api.hedge.map(|hedge| hedge.after);
+    assert_eq!(after, Some(HedgeAfter::Fixed(Duration::from_millis(150))));
 }
 
 #[test]

@@ -80,6 +80,38 @@ fn values() {
 }
 
 #[test]
+fn stages_of_a_service() {
+    let flows = changed(&[
+        ("retry: 5", "breaker: yes"),
+        ("retry: 5", "breaker: fast"),
+        ("retry: 5", "breaker: [1]"),
+        ("retry: 5", "breaker:"),
+        ("retry: 5", "breaker: { failures: 5 }"),
+        ("retry: 5", "breaker: { failure_ratio: 0.3 }"),
+        ("retry: 5", "breaker: { failure_ratio: 120% }"),
+        ("retry: 5", "breaker: { failure_ratio: [30%] }"),
+        ("retry: 5", "breaker: { window: 0s }"),
+        ("retry: 5", "breaker: { consecutive: none, probes: 0 }"),
+        ("retry: 5", "breaker: { slow: 5s }"),
+        ("retry: 5", "breaker: { slow: { ratio: 50% } }"),
+        ("retry: 5", "breaker: { slow: { after: 0s } }"),
+        ("retry: 5", "breaker: { open_for: 2m }"),
+        ("retry: 5", "hedge: p95"),
+        ("retry: 5", "hedge: { after: 95% }"),
+        ("retry: 5", "hedge: { after: 150 }"),
+        ("retry: 5", "hedge: { after: p100 }"),
+        ("retry: 5", "hedge: { after: 0s }"),
+        ("retry: 5", "hedge: { budget: 0.25% }"),
+        ("retry: 5", "hedge: { budget: 5 }"),
+        ("retry: 5", "hedge: { burst: 0 }"),
+        ("retry: 5", "queue: 8"),
+        ("retry: 5", "queue: { limit: 0 }"),
+        ("retry: 5", "queue: { newest_first_after: none }"),
+    ]);
+    insta::assert_snapshot!(shown(&flows));
+}
+
+#[test]
 fn names() {
     let flows = changed(&[
         ("  api:\n    base", "  body:\n    base"),

@@ -12,6 +12,9 @@ fn limits_and_looks_do_not_change_the_meaning() {
         ("in_flight: 64", "in_flight: 8"),
         ("retry: 5", "retry: { times: 1, base: 1s }"),
         ("    timeout: 2s               # per attempt\n", ""),
+        ("retry: 5", "breaker: true"),
+        ("retry: 5", "hedge: { after: 150ms }"),
+        ("retry: 5", "queue: { limit: 8 }"),
         ("# per attempt", "# another comment"),
         (
             "{ jsonl: users.jsonl, key: id }",

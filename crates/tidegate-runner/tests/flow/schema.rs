@@ -45,7 +45,13 @@ fn flow(part: &str, key: &str, example: &str) -> String {
         "flow" => format!("{source}\n{entry}\n"),
         "records" => format!("{source}\nrecords: {{ {entry} }}\n"),
         "service" => service(&entry),
-        "retry" | "auth" | "tls" => service(&format!("{part}: {{ {entry} }}")),
+        "slow" if key == "ratio" => {
+            service(&format!("breaker: {{ slow: {{ after: 1s, {entry} }} }}"))
+        }
+        "slow" => service(&format!("breaker: {{ slow: {{ {entry} }} }}")),
+        "retry" | "auth" | "tls" | "breaker" | "hedge" | "queue" => {
+            service(&format!("{part}: {{ {entry} }}"))
+        }
         "classify" => service(&format!("{part}:\n      {entry}")),
         "basic" if key == "user" => {
             service(&format!("auth: {{ basic: {{ {entry}, password: x }} }}"))
