@@ -6,6 +6,7 @@ mod auth;
 mod classify;
 mod columns;
 mod compiler;
+mod limits;
 mod load;
 mod meaning;
 mod mentions;

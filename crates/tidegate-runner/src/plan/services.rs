@@ -5,6 +5,7 @@ use http::{HeaderName, Uri};
 use super::{
     ServicePlan, auth, classify,
     compiler::{Compiler, Place},
+    limits,
     names::Reach,
 };
 use crate::{
@@ -82,6 +83,7 @@ fn one(compiler: &mut Compiler<'_>, service: &Service) -> Option<ServicePlan> {
         let fault = fault.label(format!("only its {} places limit it", service.in_flight));
         compiler.fault(fault.help("rate: 10/s"));
     }
+    limits::check(compiler, service);
     let used = compiler.flow.steps.iter().any(|step| {
         step.service
             .is_some_and(|index| compiler.flow.services[index].name == service.name)

@@ -121,17 +121,17 @@ fn one(compiler: &mut Compiler<'_>, step: &Step) -> Option<StepPlan> {
         .as_ref()
         .map(|keys| classify::compile(compiler, keys));
     check_deadline(compiler, step);
-    let safe = matches!(
-        step.method,
-        Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
-    );
-    if !safe && step.idempotent.is_none() {
+    if step.idempotent.is_none() && !is_idempotent(step) {
         let fault = Fault::warning(format!(
             "a {} is not repeated when nobody knows whether it arrived",
             step.method
         ))
         .at(&step.call.span);
-        let fault = fault.label("such a record is a dead letter that says `maybe done`");
+        let mut fault = fault.label("such a record is a dead letter that says `maybe done`");
+        let service = step.service.map(|index| &compiler.flow.services[index]);
+        if let Some(hedge) = service.and_then(|service| service.hedge.as_ref()) {
+            fault = fault.also(&hedge.at, "nor is it hedged");
+        }
         compiler.fault(
             fault
                 .help("if the service may see it twice:  idempotent: true")
@@ -146,7 +146,7 @@ fn one(compiler: &mut Compiler<'_>, step: &Step) -> Option<StepPlan> {
         each: sound(each)?,
         otherwise: sound(otherwise)?,
         classify: sound(classify)?,
-        idempotent: step.idempotent.unwrap_or(safe),
+        idempotent: is_idempotent(step),
         timeout: step.timeout,
         as_body: step.as_body,
         call: CallPlan::Http {
@@ -158,6 +158,14 @@ fn one(compiler: &mut Compiler<'_>, step: &Step) -> Option<StepPlan> {
         },
         shown: step.call.text.clone(),
     })
+}
+
+/// Whether the call may be sent twice: as the step says, else as HTTP says of its method.
+pub(super) fn is_idempotent(step: &Step) -> bool {
+    step.idempotent.unwrap_or(matches!(
+        step.method,
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
+    ))
 }
 
 /// None for a part that is there but has a fault: the step must not run without it.
