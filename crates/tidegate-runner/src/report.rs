@@ -79,8 +79,21 @@ pub struct ServiceReport {
     pub in_flight_max: usize,
     /// Share of the rate that was used, 0 to 1; null without a rate.
     pub rate_used: Option<f64>,
+    /// Of `requests`: sent beside one that took long; null without `hedge`.
+    pub hedges: Option<HedgesReport>,
+    /// How often its breaker opened; null without `breaker`.
+    pub breaker_opened: Option<u64>,
     /// Of attempts that were answered, in milliseconds.
     pub latency_ms: LatencyReport,
+}
+
+/// Requests sent beside one that took long.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct HedgesReport {
+    /// All of them.
+    pub sent: u64,
+    /// Those that answered first.
+    pub won: u64,
 }
 
 /// Quantiles in milliseconds; null before the first answer.

@@ -70,6 +70,12 @@ fn lines(report: &Report, plan: &Plan, flow: &Path) -> Vec<String> {
                 words::percent(service.retries as f64 / service.requests as f64)
             ));
         }
+        if let Some(hedges) = service.hedges.filter(|hedges| hedges.sent > 0) {
+            line.push_str(&format!(
+                "   {} hedged",
+                words::percent(hedges.sent as f64 / service.requests as f64)
+            ));
+        }
         let rate = plan
             .services
             .iter()

@@ -3,7 +3,9 @@
 use crate::words;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::Duration;
+use tidegate::policy::{BreakerState, Health};
 use tidegate_runner::engine::{ServiceStatus, Status};
+use tokio::time::Instant;
 
 /// Services that have a line of their own.
 const SERVICES: usize = 4;
@@ -111,7 +113,6 @@ impl Bars {
 }
 
 fn service_line(service: &ServiceStatus, elapsed: Duration) -> String {
-    use tidegate::policy::Health;
     let snapshot = &service.snapshot;
     let name = &service.name;
     if let Health::Down { since, .. } = snapshot.health {
@@ -122,12 +123,27 @@ fn service_line(service: &ServiceStatus, elapsed: Duration) -> String {
             words::count(snapshot.waiting as u64)
         );
     }
+    if let Some(breaker) = snapshot.breaker
+        && service.breaker_is_open()
+    {
+        let probe = match breaker.state {
+            BreakerState::Open { until: Some(until) } => {
+                let left = until.saturating_duration_since(Instant::now());
+                format!(", probed in {}", words::time(left))
+            }
+            _ => String::new(),
+        };
+        return format!(
+            "  {name}  BREAKER OPEN{probe}   {} calls wait",
+            words::count(snapshot.waiting as u64)
+        );
+    }
     let sent = snapshot.requests as f64 / elapsed.as_secs_f64().max(0.001);
     let speed = match (&service.rate, snapshot.rate) {
         (Some(rate), Some(_)) => format!("{} of {rate} used", words::percent(snapshot.rate_used)),
         _ => format!("{sent:.1} req/s"),
     };
-    let retried = snapshot.retries as f64 / (snapshot.requests as f64).max(1.0);
+    let retried = service.retries() as f64 / (snapshot.requests as f64).max(1.0);
     format!(
         "  {name}  {speed}   {} of {} in flight   p50 {}   {} retried",
         snapshot.in_flight,

@@ -4,14 +4,52 @@ use super::bars::{Rate, left};
 use crate::{out, words};
 use std::{fmt::Write, time::Duration};
 use tidegate::policy::Health;
-use tidegate_runner::engine::Status;
+use tidegate_runner::engine::{ServiceStatus, Status};
 
 /// `key=value` pairs, so that grep works, and a line of its own when a service goes down or comes up again.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     rate: Rate,
-    /// Services that were down at the last look, and since when of the run.
-    down: Vec<(String, Duration)>,
+    /// Services that were in trouble at the last look.
+    troubled: Vec<Troubled>,
+}
+
+/// A service whose records wait.
+#[derive(Debug)]
+struct Troubled {
+    name: String,
+    trouble: Trouble,
+    /// Time since the start.
+    since: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    Down,
+    BreakerOpen,
+}
+
+impl Trouble {
+    fn of(service: &ServiceStatus) -> Option<Trouble> {
+        match service.snapshot.health {
+            Health::Down { .. } => Some(Trouble::Down),
+            _ => service.breaker_is_open().then_some(Trouble::BreakerOpen),
+        }
+    }
+
+    fn begins(self) -> &'static str {
+        match self {
+            Trouble::Down => "is down",
+            Trouble::BreakerOpen => "breaker open",
+        }
+    }
+
+    fn is_over(self) -> &'static str {
+        match self {
+            Trouble::Down => "up again",
+            Trouble::BreakerOpen => "breaker closed again",
+        }
+    }
 }
 
 impl Lines {
@@ -38,7 +76,9 @@ impl Lines {
                 &mut line,
                 format_args!(
                     " {}.requests={} {0}.retries={}",
-                    service.name, snapshot.requests, snapshot.retries
+                    service.name,
+                    snapshot.requests,
+                    service.retries()
                 ),
             );
             if snapshot.rate.is_some() {
@@ -56,20 +96,28 @@ impl Lines {
 
     fn changes(&mut self, status: &Status, elapsed: Duration) {
         for service in &status.services {
-            let known = self.down.iter().position(|(name, _)| *name == service.name);
-            match (&service.snapshot.health, known) {
-                (Health::Down { .. }, None) => {
-                    out::say(format!(
-                        "{} {} is down; its records wait",
-                        clock(elapsed),
-                        service.name
-                    ));
-                    self.down.push((service.name.clone(), elapsed));
+            let of_it = |known: &Troubled| known.name == service.name;
+            let known = self.troubled.iter().position(of_it);
+            match (Trouble::of(service), known) {
+                (Some(trouble), None) => {
+                    let what = trouble.begins();
+                    let clock = clock(elapsed);
+                    out::say(format!("{clock} {} {what}; its records wait", service.name));
+                    self.troubled.push(Troubled {
+                        name: service.name.clone(),
+                        trouble,
+                        since: elapsed,
+                    });
                 }
-                (Health::Up, Some(known)) => {
-                    let (name, since) = self.down.swap_remove(known);
+                (None, Some(known)) => {
+                    let Troubled {
+                        name,
+                        trouble,
+                        since,
+                    } = self.troubled.swap_remove(known);
                     let after = words::time(elapsed.saturating_sub(since));
-                    out::say(format!("{} {name} up again after {after}", clock(elapsed)));
+                    let what = trouble.is_over();
+                    out::say(format!("{} {name} {what} after {after}", clock(elapsed)));
                 }
                 _ => {}
             }
@@ -83,10 +131,11 @@ pub(super) fn json(status: &Status, elapsed: Duration) -> String {
         let snapshot = &service.snapshot;
         let facts = serde_json::json!({
             "requests": snapshot.requests,
-            "retries": snapshot.retries,
+            "retries": service.retries(),
             "in_flight": snapshot.in_flight,
             "waiting": snapshot.waiting,
             "down": matches!(snapshot.health, Health::Down { .. }),
+            "breaker_open": service.breaker_is_open(),
             "rate_used": snapshot.rate.map(|_| snapshot.rate_used),
         });
         (service.name.clone(), facts)

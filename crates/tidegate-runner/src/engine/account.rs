@@ -4,7 +4,7 @@ use super::{
     ServiceStatus,
     run::{Engine, Stop},
 };
-use crate::report::{LatencyReport, Outcome, Report, ServiceReport};
+use crate::report::{HedgesReport, LatencyReport, Outcome, Report, ServiceReport};
 use std::sync::atomic::Ordering::Relaxed;
 
 impl Engine {
@@ -82,7 +82,7 @@ fn service_report(service: &ServiceStatus) -> ServiceReport {
     let latency = |ms: f64| measured.then(|| (ms * 100.0).round() / 100.0);
     ServiceReport {
         requests: snapshot.requests,
-        retries: snapshot.retries,
+        retries: service.retries(),
         throttled: snapshot.throttled,
         timeouts: snapshot.timeouts,
         in_flight_max: snapshot.in_flight_max,
@@ -90,6 +90,11 @@ fn service_report(service: &ServiceStatus) -> ServiceReport {
             .rate
             // In its first moments a run may be a token ahead, which would be a share above 1.
             .map(|_| ((snapshot.rate_used * 10_000.0).round() / 10_000.0).min(1.0)),
+        hedges: snapshot.hedge.map(|hedge| HedgesReport {
+            sent: hedge.sent,
+            won: hedge.won,
+        }),
+        breaker_opened: snapshot.breaker.map(|breaker| breaker.opened),
         latency_ms: LatencyReport {
             p50: latency(snapshot.latency.p50_ms),
             p95: latency(snapshot.latency.p95_ms),

@@ -74,6 +74,21 @@ pub struct ServiceStatus {
     pub snapshot: Snapshot,
 }
 
+impl ServiceStatus {
+    /// Attempts that were sent because another one had failed. A hedge is none: the one beside it had not ended.
+    pub fn retries(&self) -> u64 {
+        let hedges = self.snapshot.hedge.map_or(0, |hedge| hedge.sent);
+        self.snapshot.retries.saturating_sub(hedges)
+    }
+
+    /// Whether its breaker keeps calls back, or lets only probes through.
+    pub fn breaker_is_open(&self) -> bool {
+        use tidegate::policy::BreakerState;
+        let breaker = self.snapshot.breaker.as_ref();
+        breaker.is_some_and(|breaker| breaker.state != BreakerState::Closed)
+    }
+}
+
 impl Live {
     pub(super) fn set_services(&self, services: Vec<(String, Option<String>, usize, Policy)>) {
         let services = services
@@ -150,6 +165,9 @@ impl Live {
             .find(|service| matches!(service.snapshot.health, Health::Down { .. }))
         {
             return Some(format!("{} is down", down.name));
+        }
+        if let Some(open) = services.iter().find(|service| service.breaker_is_open()) {
+            return Some(format!("the breaker of {} is open", open.name));
         }
         if let Some(blocked) = *self.blocked.lock().unwrap_or_else(PoisonError::into_inner) {
             return Some(blocked.to_owned());
