@@ -23,5 +23,6 @@ mod secrets;
 #[cfg(unix)]
 mod signals;
 mod sources;
+mod stages;
 mod steps;
 mod support;

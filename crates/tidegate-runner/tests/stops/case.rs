@@ -35,6 +35,8 @@ pub(crate) struct Flow {
     pub(crate) sink: &'static str,
     /// Some answers are 503, and some ids are gone.
     pub(crate) misbehaves: bool,
+    /// Further limits of the service.
+    pub(crate) limits: &'static str,
 }
 
 /// A flow that has not been run.
@@ -71,7 +73,7 @@ impl Case {
 source: {{ jsonl: in.jsonl, key: id }}
 records: {{ in_flight: {IN_FLIGHT} }}
 services:
-  api: {{ base: '{}', in_flight: {IN_FLIGHT}, retry: {{ times: 20, base: 1ms, cap: 2ms }} }}
+  api: {{ base: '{}', in_flight: {IN_FLIGHT}, retry: {{ times: 20, base: 1ms, cap: 2ms }}{} }}
 steps:
   user: {{ api: 'GET /users/{{{{ id }}}}' }}
   orders: {{ api: 'GET /orders/{{{{ user.id }}}}' }}
@@ -80,6 +82,7 @@ sink:
   row: {{ id: id, name: user.name, total: \"orders | map(attribute='total') | sum\", note: note }}
 ",
             api.base_url(),
+            flow.limits,
             flow.sink
         );
         let file = folder.path().join("flow.yaml");

@@ -22,6 +22,7 @@ fn a_run_into_a_table_can_be_stopped_anywhere() {
         name: "table",
         sink: TABLE,
         misbehaves: false,
+        limits: "",
     });
 }
 
@@ -31,6 +32,7 @@ fn a_run_into_a_file_can_be_stopped_anywhere() {
         name: "file",
         sink: FILE,
         misbehaves: false,
+        limits: "",
     });
 }
 
@@ -40,6 +42,7 @@ fn a_run_into_a_table_with_retries_and_dead_letters_can_be_stopped_anywhere() {
         name: "faulty table",
         sink: TABLE,
         misbehaves: true,
+        limits: "",
     });
 }
 
@@ -49,5 +52,16 @@ fn a_run_into_a_file_with_retries_and_dead_letters_can_be_stopped_anywhere() {
         name: "faulty file",
         sink: FILE,
         misbehaves: true,
+        limits: "",
+    });
+}
+
+#[test]
+fn a_run_whose_calls_wait_in_front_of_the_gate_can_be_stopped_anywhere() {
+    sweep(&Flow {
+        name: "short queue",
+        sink: TABLE,
+        misbehaves: true,
+        limits: ", queue: { limit: 1 }, rate: 1000/s",
     });
 }
