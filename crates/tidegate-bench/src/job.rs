@@ -67,6 +67,7 @@ pub(crate) struct Flow<'a> {
     pub(crate) timeout: Duration,
     pub(crate) steps: Steps,
     pub(crate) sink: Sink,
+    pub(crate) hedge: bool,
 }
 
 impl<'a> Flow<'a> {
@@ -78,6 +79,7 @@ impl<'a> Flow<'a> {
             timeout: Duration::from_secs(2),
             steps: Steps::UserAndOrders,
             sink: Sink::Sqlite,
+            hedge: false,
         }
     }
 
@@ -93,6 +95,7 @@ impl<'a> Flow<'a> {
             base,
             rate,
             timeout,
+            hedge,
             ..
         } = self;
         let mut text = format!(
@@ -105,6 +108,7 @@ services:
     rate: {rate}/s
     timeout: {}ms
     retry: 5
+    hedge: {hedge}
 steps:
   user:
     api: GET /users/{{{{ id }}}}

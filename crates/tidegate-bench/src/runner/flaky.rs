@@ -16,11 +16,14 @@ use crate::suite::{Bench, Setting};
 
 const LIMIT_USED: Wanted = Wanted::at_least("runner/flaky_limit_used", "share", 0.92);
 const OVERRUN: Wanted = Wanted::at_most("runner/flaky_overrun", "requests", 0.0);
+/// Seconds with `hedge: true` for each second without. Not the share of the limit: a hedge is a request, so whoever sends
+/// needless ones uses more of it.
+const HEDGED: Wanted = Wanted::at_most("runner/flaky_hedged", "ratio", 1.0);
 const LIMIT_USED_10K: Wanted = Wanted::at_least("runner/flaky_limit_used_10k", "share", 0.99);
 
 pub(super) const BENCHES: &[Bench] = &[
     Bench {
-        figures: &[LIMIT_USED, OVERRUN],
+        figures: &[LIMIT_USED, OVERRUN, HEDGED],
         peers: false,
         run: five_seeds,
     },
@@ -38,6 +41,7 @@ const SEEDS: [u64; 5] = [1, 2, 3, 4, 5];
 #[derive(Debug, Serialize)]
 struct Run {
     seed: u64,
+    hedged: bool,
     /// Of the requests that the limit allows between the first and the last one.
     limit_used: f64,
     rate_max_1s: u64,
@@ -57,12 +61,14 @@ struct Run {
 fn five_seeds(setting: &Setting) -> Fallible<Vec<Figure>> {
     let job = Job::of(setting.amount(1_000, 200))?;
     let seeds = &SEEDS[..setting.amount(5, 1)];
-    let mut runs = Vec::new();
+    let (mut runs, mut hedged) = (Vec::new(), Vec::new());
     for seed in seeds {
-        runs.push(run(setting, &job, *seed, |_| ())?);
+        // One after the other, so that what else the machine does is the same for both.
+        runs.push(run(setting, &job, *seed, false, |_| ())?);
+        hedged.push(run(setting, &job, *seed, true, |_| ())?);
     }
-    let brown_out = run(setting, &job, 0, brown_out)?;
-    let all = || runs.iter().chain([&brown_out]);
+    let brown_out = run(setting, &job, 0, false, brown_out)?;
+    let all = || runs.iter().chain(&hedged).chain([&brown_out]);
     if let Some(wrong) = all().find(|run| !run.adds_up) {
         return Err(format!("the rows do not add up: {wrong:?}").into());
     }
@@ -75,12 +81,32 @@ fn five_seeds(setting: &Setting) -> Fallible<Vec<Figure>> {
             overrun as f64,
             json!({ "rate_max_1s_and_stall_ms": worst, "brown_out": brown_out }),
         ),
+        hedging(&runs, &hedged),
     ])
+}
+
+/// Compares the whole of both, as a seed decides which requests are late, and so how much there is to gain.
+fn hedging(plain: &[Run], hedged: &[Run]) -> Figure {
+    let total = |runs: &[Run]| {
+        let seconds: f64 = runs.iter().map(|run| run.seconds).sum();
+        let requests: u64 = runs.iter().map(|run| run.requests).sum();
+        (seconds, requests)
+    };
+    let ((before, asked), (after, asked_hedged)) = (total(plain), total(hedged));
+    HEDGED.measured(
+        after / before,
+        json!({
+            "seconds": [before, after],
+            "requests": [asked, asked_hedged],
+            "limit_used": Quartiles::of(hedged.iter().map(|run| run.limit_used)),
+            "runs": hedged,
+        }),
+    )
 }
 
 fn ten_thousand_rows(setting: &Setting) -> Fallible<Vec<Figure>> {
     let job = Job::of(setting.amount(10_000, 400))?;
-    let run = run(setting, &job, SEEDS[0], |_| ())?;
+    let run = run(setting, &job, SEEDS[0], false, |_| ())?;
     if !run.adds_up {
         return Err(format!("the rows do not add up: {run:?}").into());
     }
@@ -88,11 +114,18 @@ fn ten_thousand_rows(setting: &Setting) -> Fallible<Vec<Figure>> {
 }
 
 /// Runs the job once, while `meanwhile` does something to the API.
-fn run(setting: &Setting, job: &Job, seed: u64, meanwhile: impl FnOnce(&Api)) -> Fallible<Run> {
+fn run(
+    setting: &Setting,
+    job: &Job,
+    seed: u64,
+    hedged: bool,
+    meanwhile: impl FnOnce(&Api),
+) -> Fallible<Run> {
     let api = flaky(seed).spawn_thread()?;
     let base = api.base_url();
     let flow = Flow {
         rate: LIMIT,
+        hedge: hedged,
         ..Flow::of(&base)
     };
     let launch = Launch::prepare(setting, job, &flow)?;
@@ -105,7 +138,8 @@ fn run(setting: &Setting, job: &Job, seed: u64, meanwhile: impl FnOnce(&Api)) ->
     });
     let (_, report) = ran?;
     launch::remove(&launch.folder)?;
-    Ok(Run::of(seed, stall, &api.stats(), &report, job.rows))
+    let run = Run::of(seed, stall, &api.stats(), &report, job.rows);
+    Ok(Run { hedged, ..run })
 }
 
 /// 5 % 503, 2 % 429, 1 % never answered, 1 % gone.
@@ -140,6 +174,7 @@ impl Run {
         let limit = u64::from(LIMIT);
         Self {
             seed,
+            hedged: false,
             limit_used: stats.requests as f64 / (limit as f64 * seconds),
             rate_max_1s: stats.rate_max_1s,
             overrun: stats.rate_max_1s.saturating_sub(limit + 1),
