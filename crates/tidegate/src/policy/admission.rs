@@ -82,7 +82,10 @@ impl State {
         let latest = self.latest_start(trail);
         let ahead = self.queue.ahead_of(trail.rank);
         let token = self.limiter.token_behind(ahead, now);
-        if latest.is_some_and(|latest| token.is_some_and(|token| token >= latest)) {
+        if token
+            .zip(latest)
+            .is_some_and(|(token, latest)| is_late(token, latest, now))
+        {
             return Look::Refused(self.stop(held, StopReason::DeadlineTooClose));
         }
         self.tally.consulted.queue += 1;
@@ -244,12 +247,7 @@ impl State {
             Ready::Now | Ready::OnRelease => None,
         };
         let at = from.max(self.limiter.token_behind(0, now).max(head).unwrap_or(from));
-        let is_late = if at > now {
-            at + TIMER > latest
-        } else {
-            now >= latest
-        };
-        is_late.then_some(StopReason::DeadlineTooClose)
+        is_late(at, latest, now).then_some(StopReason::DeadlineTooClose)
     }
 
     /// Calls those who may enter now, and sees to it that the others are told when they may.
@@ -329,5 +327,14 @@ impl State {
         if let Some(watch) = held.watch.take() {
             self.alarms.unwatch(watch, &mut self.queue.spent);
         }
+    }
+}
+
+/// Whether what is to begin at `at` begins too late.
+fn is_late(at: Instant, latest: Instant, now: Instant) -> bool {
+    if at > now {
+        at + TIMER > latest
+    } else {
+        now >= latest
     }
 }
