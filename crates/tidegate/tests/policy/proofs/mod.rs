@@ -5,6 +5,7 @@ pub(crate) mod aws_vectors;
 pub(crate) mod consulted;
 pub(crate) mod deadlines;
 pub(crate) mod governor;
+mod order;
 pub(crate) mod probes;
 pub(crate) mod ratio;
 pub(crate) mod stops;
