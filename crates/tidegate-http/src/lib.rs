@@ -1,9 +1,10 @@
 //! The HTTP boundary of Tidegate: one client, its limits and its outcomes.
 //!
-//! [`Client`] sends one [`Request`] and returns the whole [`Answer`], or an [`HttpError`] that says how far the
+//! `Client` sends one `Request` and returns the whole `Answer`, or an `HttpError` that says how far the
 //! request came. Both implement [`Classify`](tidegate::policy::Classify), so that a policy can decide what to do next.
 //!
 //! ```no_run
+//! # #[cfg(feature = "client")] {
 //! use tidegate_http::{Client, Request};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -12,6 +13,7 @@
 //! assert!(answer.status.is_success());
 //! # Ok(())
 //! # }
+//! # }
 //! ```
 //!
 //! # What it does not do
@@ -19,18 +21,34 @@
 //! It never sends a request twice, holds no rate and no permit, and has no timeout for an answer: those belong to the
 //! policy in front of it. It speaks HTTP/1.1, with TLS by rustls, and knows no proxies and no cookies.
 
+//!
+//! # Without the client
+//!
+//! The feature `client`, on by default, is the client. Without it there is only what other clients can use as well:
+//! [`verdict`], [`retry_after`] and [`quota`].
+
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "client")]
 mod body;
+#[cfg(feature = "client")]
 mod builder;
+#[cfg(feature = "client")]
 mod client;
+#[cfg(feature = "client")]
 mod connect;
+#[cfg(feature = "client")]
 mod error;
 mod headers;
+#[cfg(feature = "client")]
 mod redirect;
 mod verdict;
 
+#[cfg(feature = "client")]
 pub use builder::{BadClient, Builder};
+#[cfg(feature = "client")]
 pub use client::{Answer, Client, Request};
+#[cfg(feature = "client")]
 pub use error::HttpError;
 pub use headers::{quota, retry_after};
+pub use verdict::verdict;
