@@ -8,6 +8,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::client::Client;
 use crate::connect::{Connector, tls_config};
+use crate::deadline::DeadlineHeader;
 
 /// An idle connection older than this is closed.
 const POOL_IDLE: Duration = Duration::from_secs(90);
@@ -22,6 +23,7 @@ pub struct Builder {
     redirects: usize,
     idle_per_host: usize,
     extra_ca: Option<PathBuf>,
+    deadline_header: Option<DeadlineHeader>,
 }
 
 impl Default for Builder {
@@ -31,6 +33,7 @@ impl Default for Builder {
             redirects: 5,
             idle_per_host: 64,
             extra_ca: None,
+            deadline_header: None,
         }
     }
 }
@@ -66,6 +69,15 @@ impl Builder {
         self
     }
 
+    /// Says in this header how much time remains until the [`deadline`](tidegate::deadline()) of the code that sends.
+    /// Default: it is not said.
+    ///
+    /// A redirect carries what remains when it is followed.
+    pub fn deadline_header(mut self, header: DeadlineHeader) -> Self {
+        self.deadline_header = Some(header);
+        self
+    }
+
     /// Makes the client. Nothing is connected yet.
     ///
     /// # Errors
@@ -82,7 +94,12 @@ impl Builder {
             // Sending again is the policy's decision, even when nothing was sent: it pays the rate each time.
             .retry_canceled_requests(false)
             .build(connector);
-        Ok(Client::new(pool, self.max_body, self.redirects))
+        Ok(Client::new(
+            pool,
+            self.max_body,
+            self.redirects,
+            self.deadline_header,
+        ))
     }
 }
 

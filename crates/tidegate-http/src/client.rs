@@ -13,6 +13,7 @@ use hyper_util::client::legacy;
 use crate::body;
 use crate::builder::{BadClient, Builder};
 use crate::connect::Connector;
+use crate::deadline::DeadlineHeader;
 use crate::error::HttpError;
 use crate::redirect::{self, Next};
 
@@ -27,6 +28,7 @@ pub struct Client {
     pool: Pool,
     max_body: usize,
     redirects: usize,
+    deadline_header: Option<DeadlineHeader>,
 }
 
 /// A request to send. `Host` and `Content-Length` are set from the other parts.
@@ -78,11 +80,17 @@ impl Client {
         Builder::default()
     }
 
-    pub(crate) fn new(pool: Pool, max_body: usize, redirects: usize) -> Self {
+    pub(crate) fn new(
+        pool: Pool,
+        max_body: usize,
+        redirects: usize,
+        deadline_header: Option<DeadlineHeader>,
+    ) -> Self {
         Self {
             pool,
             max_body,
             redirects,
+            deadline_header,
         }
     }
 
@@ -149,6 +157,9 @@ impl Client {
         out.headers_mut()
             .entry(ACCEPT_ENCODING)
             .or_insert(const { HeaderValue::from_static("gzip") });
+        if let (Some(header), Some(left)) = (&self.deadline_header, tidegate::remaining()) {
+            header.write(out.headers_mut(), left);
+        }
         self.pool
             .request(out)
             .await

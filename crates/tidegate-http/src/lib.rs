@@ -25,7 +25,7 @@
 //! # Without the client
 //!
 //! The feature `client`, on by default, is the client. Without it there is only what other clients can use as well:
-//! [`verdict`], [`retry_after`] and [`quota`].
+//! [`verdict`], [`retry_after`], [`quota`] and [`DeadlineHeader`].
 
 #![forbid(unsafe_code)]
 
@@ -37,6 +37,7 @@ mod builder;
 mod client;
 #[cfg(feature = "client")]
 mod connect;
+mod deadline;
 #[cfg(feature = "client")]
 mod error;
 mod headers;
@@ -48,6 +49,7 @@ mod verdict;
 pub use builder::{BadClient, Builder};
 #[cfg(feature = "client")]
 pub use client::{Answer, Client, Request};
+pub use deadline::DeadlineHeader;
 #[cfg(feature = "client")]
 pub use error::HttpError;
 pub use headers::{quota, retry_after};

@@ -7,6 +7,7 @@
 
 mod bodies;
 mod connections;
+mod deadline;
 mod failures;
 mod headers;
 mod redirects;
