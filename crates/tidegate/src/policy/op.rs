@@ -11,6 +11,7 @@ use crate::cancel;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Op {
     pub(super) idempotent: bool,
+    pub(super) once: bool,
     pub(super) deadline: Option<Instant>,
     pub(super) timeout: Option<Duration>,
 }
@@ -20,6 +21,7 @@ impl Op {
     pub const fn idempotent() -> Self {
         Self {
             idempotent: true,
+            once: false,
             deadline: None,
             timeout: None,
         }
@@ -30,9 +32,17 @@ impl Op {
     pub const fn unsafe_to_repeat() -> Self {
         Self {
             idempotent: false,
+            once: false,
             deadline: None,
             timeout: None,
         }
+    }
+
+    /// It cannot be sent a second time, for instance since its body is a stream: repeated only if nothing was
+    /// [sent](super::Sent::No), and never hedged.
+    #[must_use]
+    pub const fn send_once(self) -> Self {
+        Self { once: true, ..self }
     }
 
     /// When the whole call must have ended, waiting included. Default: never; but never later than the deadline of the
@@ -45,6 +55,11 @@ impl Op {
             deadline: Some(at),
             ..self
         }
+    }
+
+    /// What [`deadline`](Self::deadline) was set to.
+    pub const fn due(&self) -> Option<Instant> {
+        self.deadline
     }
 
     /// How long each attempt may take. Default: the policy's attempt timeout.

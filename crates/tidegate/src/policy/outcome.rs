@@ -183,7 +183,8 @@ impl State {
             | Class::NeverSent
             | Class::Timeout => {}
         }
-        if !verdict.may_repeat(trail.op.idempotent) {
+        let is_gone = trail.op.once && verdict.sent != Sent::No;
+        if is_gone || !verdict.may_repeat(trail.op.idempotent) {
             return Step::Stop(StopReason::NotReplayable);
         }
         if let Some(retry_at) = verdict.retry_at

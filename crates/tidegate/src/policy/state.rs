@@ -318,7 +318,7 @@ impl State {
 
     /// When the attempt that has just started is to be hedged, if it is.
     pub(super) fn hedge_at(&mut self, op: &Op, started: Instant) -> Option<Instant> {
-        let hedge = self.hedge.as_mut().filter(|_| op.idempotent)?;
+        let hedge = self.hedge.as_mut().filter(|_| op.idempotent && !op.once)?;
         let at = started.checked_add(hedge.delay(started)?)?;
         self.tally.consulted.hedge += 1;
         Some(at)

@@ -282,3 +282,12 @@ async fn a_hedged_repetition_that_the_hedge_saves_gets_its_price_back() {
     assert_eq!(policy.call(Op::idempotent(), serve).await.unwrap(), 3);
     assert_eq!(policy.snapshot().budget, 500);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_can_be_sent_once_is_not_hedged() {
+    let policy = hedging().build().unwrap();
+    let op = Op::idempotent().send_once();
+    let answer = call(&policy, op, (50, Ok(1)), (1, Ok(2))).await;
+    assert_eq!(answer.unwrap(), 1);
+    assert_eq!(policy.snapshot().requests, 1);
+}

@@ -284,3 +284,23 @@ async fn latency_is_of_the_attempt_alone() {
         assert!((read - 100.0).abs() <= 5.0, "{read}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_sent_once_is_repeated_only_if_nothing_was_sent() {
+    let once = Op::idempotent().send_once();
+    for verdict in [
+        Verdict::transient(),
+        Verdict::throttled(),
+        Verdict::overload(),
+        Verdict::never_sent().sent(Sent::Maybe),
+        Verdict::timeout(),
+    ] {
+        let policy = policy().build().unwrap();
+        let why = stop(&policy, once, &[Err(Failed(verdict))]).await;
+        assert_eq!(why, StopReason::NotReplayable, "{verdict:?}");
+        assert_eq!(policy.snapshot().requests, 1);
+    }
+    let policy = policy().build().unwrap();
+    let answers = [Err(Failed(Verdict::never_sent())), Ok(1)];
+    assert_eq!(call_with(&policy, once, &answers).await.unwrap(), 1);
+}
