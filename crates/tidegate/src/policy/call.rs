@@ -43,7 +43,7 @@ where
             Ok(started) => started,
             Err(why) => break why,
         };
-        let this = Attempt::new(&shared, &trail.op, trail.sent, started, false);
+        let this = hold.attempt(&trail, started, false);
         let hedge_at = shared.hedge_at(&trail.op, started);
         let failed = match hedge_at.filter(|at| *at < this.ends) {
             Some(hedge_at) => {
@@ -240,22 +240,22 @@ pub(super) fn list(attempts: &mut Vec<AttemptLog>, attempt: AttemptLog) {
     attempts.push(attempt);
 }
 
-impl Attempt {
-    pub(super) fn new(
-        shared: &Arc<Shared>,
-        op: &Op,
-        number: u32,
-        started: Instant,
-        is_hedge: bool,
-    ) -> Self {
-        let limit = op.timeout.unwrap_or(shared.attempt_timeout);
+impl Hold<'_> {
+    /// The attempt that has just entered.
+    pub(super) fn attempt(&self, trail: &Trail, started: Instant, is_hedge: bool) -> Attempt {
+        let pass = self.held.pass.as_ref();
+        let Op {
+            deadline, timeout, ..
+        } = trail.op;
+        let limit = timeout.unwrap_or(self.shared.attempt_timeout);
         let own = started.checked_add(limit).unwrap_or_else(|| started + FAR);
-        Self {
-            number,
+        Attempt {
+            number: trail.sent,
             started,
-            ends: op.deadline.map_or(own, |deadline| deadline.min(own)),
+            ends: deadline.map_or(own, |deadline| deadline.min(own)),
             is_hedge,
-            shared: Arc::clone(shared),
+            shared: Arc::clone(self.shared),
+            pass: pass.expect("what has entered has a pass").id,
         }
     }
 }

@@ -130,7 +130,7 @@ where
         return Hedge::NotSent;
     };
     sent.store(true, Ordering::Relaxed);
-    let this = Attempt::new(shared, &trail.op, trail.sent, started, true);
+    let this = hold.attempt(trail, started, true);
     let ends = this.ends;
     // Boxed: few calls are hedged, and all of them would be as large as two attempts.
     let failed = match timeout_at(ends, Box::pin(attempt(this))).await {

@@ -63,6 +63,7 @@ mod limiter;
 mod op;
 mod outcome;
 mod pause;
+mod permit;
 mod queue;
 mod snapshot;
 mod state;
@@ -75,6 +76,7 @@ pub use builder::{BadPolicy, Policy, PolicyBuilder};
 pub use config::{Breaker, Budget, Hedge, HedgeAfter, Outage, Queue, Retry, Slow};
 pub use error::{AttemptLog, CallError, StopReason};
 pub use op::{Attempt, Op, Quota};
+pub use permit::Permit;
 pub use snapshot::{
     BreakerFigures, BreakerState, BudgetFlow, Calls, Classes, Consulted, Health, HedgeFigures,
     Latency, QueueFigures, Snapshot, StopCounts,

@@ -96,6 +96,7 @@ pub struct Attempt {
     /// It is sent beside another one that takes long: see [`Hedge`](super::Hedge).
     pub is_hedge: bool,
     pub(super) shared: Arc<Shared>,
+    pub(super) pass: u64,
 }
 
 impl Attempt {

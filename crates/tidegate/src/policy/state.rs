@@ -1,7 +1,8 @@
 //! All state of one policy. Nothing here waits; who may enter is in `admission`, what an outcome means in `outcome`.
 //!
 //! What must stay true:
-//! 1. `limiter.in_flight` is the number of [`Held::pass`]es; each is given back by exactly one of `succeed`, `fail`, `abandon`.
+//! 1. `limiter.in_flight` is the number of [`Held::pass`]es and of those that have ended and are kept; each is ended by
+//!    exactly one of `succeed`, `fail`, `abandon`.
 //! 2. At most one pass is a probe of health or pause, and `probe_out` says whether there is one. What a pass holds of the
 //!    breaker ends as an outcome or is given back.
 //! 3. Whoever changes what the head of the queue waits for calls [`State::call_next`]. After that nobody is in line who could
@@ -21,6 +22,7 @@ use super::{
     limiter::{Gcra, Limiter, Ready},
     op::Op,
     pause::Pause,
+    permit::Kept,
     queue::{Queue, Rank, Ticket},
     tally::Tally,
 };
@@ -53,6 +55,7 @@ impl Held {
 /// Permission for one attempt.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pass {
+    pub(super) id: u64,
     pub(super) started: Instant,
     pub(super) probe: bool,
     pub(super) breaker: Option<Passed>,
@@ -101,6 +104,9 @@ pub(super) struct State {
     pub(super) limiter: Limiter,
     /// For a rate that is set later.
     burst: u32,
+    /// Passes so far.
+    passes: u64,
+    pub(super) kept: Vec<Kept>,
     pub(super) queue: Queue,
     pub(super) alarms: Alarms,
     /// The latest instant that anything was decided at.
@@ -126,6 +132,8 @@ impl State {
                 config.rate.map(|rate| Gcra::new(rate, config.burst)),
             ),
             burst: config.burst,
+            passes: 0,
+            kept: Vec::new(),
             queue: Queue::new(&config.queue),
             alarms: Alarms::default(),
             latest: None,
@@ -223,7 +231,9 @@ impl State {
         let probe = down || self.pause.until().is_some();
         self.probe_out |= probe;
         self.limiter.take(now);
+        self.passes += 1;
         held.pass = Some(Pass {
+            id: self.passes,
             started: now,
             probe,
             breaker: self.breaker.as_mut().map(BreakerWatch::pass),
@@ -251,7 +261,7 @@ impl State {
     pub(super) fn release(&mut self, held: &mut Held) -> Option<Pass> {
         let pass = held.pass.take()?;
         self.unwatch(held);
-        self.limiter.release();
+        self.end_pass(pass.id);
         if pass.probe {
             self.probe_out = false;
         }

@@ -16,6 +16,7 @@ mod gate;
 mod hedge;
 mod outage;
 mod pause;
+mod permit;
 mod proofs;
 mod queue;
 mod rate;

@@ -1,0 +1,84 @@
+//! Permits that outlive their attempt.
+
+use std::{fmt, sync::Arc};
+
+use tokio::time::Instant;
+
+use super::{gate::Shared, op::Attempt, state::State};
+
+/// The permit of an attempt, kept by [`Attempt::keep_permit`]. Comes back when it is dropped.
+#[must_use = "the permit comes back when this is dropped"]
+pub struct Permit {
+    shared: Arc<Shared>,
+    pass: u64,
+}
+
+impl Attempt {
+    /// Keeps the attempt's permit until the returned value is dropped, should that be after the attempt's end: for an
+    /// answer whose body is still on its way.
+    ///
+    /// All else ends with the attempt: its timeout, its latency, its place as a probe. Of an attempt that has ended there
+    /// is nothing left to keep.
+    pub fn keep_permit(&self) -> Permit {
+        self.shared.with(|state, _| state.keep(self.pass));
+        Permit {
+            shared: Arc::clone(&self.shared),
+            pass: self.pass,
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.shared
+            .with(|state, now| state.stop_keeping(self.pass, now));
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit")
+            .field("policy", &self.shared.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A pass whose permit somebody keeps.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pass: u64,
+    holders: u32,
+    /// The attempt is over, so that the permit comes back with the last holder.
+    ended: bool,
+}
+
+impl State {
+    fn keep(&mut self, pass: u64) {
+        match self.kept.iter_mut().find(|kept| kept.pass == pass) {
+            Some(kept) => kept.holders += 1,
+            None => self.kept.push(Kept {
+                pass,
+                holders: 1,
+                ended: false,
+            }),
+        }
+    }
+
+    fn stop_keeping(&mut self, pass: u64, now: Instant) {
+        let at = self.kept.iter().position(|kept| kept.pass == pass);
+        let at = at.expect("a pass is kept as long as it has holders");
+        self.kept[at].holders -= 1;
+        if self.kept[at].holders == 0 && self.kept.swap_remove(at).ended {
+            self.limiter.release();
+            self.call_next(now);
+        }
+    }
+
+    /// The attempt with this pass has ended: gives back its permit, or leaves it to whoever keeps it.
+    pub(super) fn end_pass(&mut self, pass: u64) {
+        match self.kept.iter_mut().find(|kept| kept.pass == pass) {
+            Some(kept) => kept.ended = true,
+            None => self.limiter.release(),
+        }
+    }
+}
