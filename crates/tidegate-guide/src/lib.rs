@@ -21,6 +21,7 @@ pages! {
     guide_6: "guide/6-blocking.md",
     guide_7: "guide/7-shutdown.md",
     guide_8: "guide/8-testing.md",
+    guide_9: "guide/9-policies.md",
     unbounded_start: "pitfalls/unbounded-start.md",
     forgotten_cancellation: "pitfalls/forgotten-cancellation.md",
     blocking_in_async: "pitfalls/blocking-in-async.md",
