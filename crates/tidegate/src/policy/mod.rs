@@ -54,6 +54,8 @@ mod builder;
 mod call;
 mod config;
 mod error;
+#[cfg(any(feature = "metrics", feature = "opentelemetry"))]
+pub mod export;
 mod gate;
 mod health;
 mod hedge;

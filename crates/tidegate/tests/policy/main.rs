@@ -11,6 +11,10 @@ mod breaker_states;
 mod builder;
 mod deadline;
 mod drops;
+#[cfg(feature = "metrics")]
+mod export_metrics;
+#[cfg(feature = "opentelemetry")]
+mod export_opentelemetry;
 mod fallback;
 mod gate;
 mod hedge;
