@@ -16,6 +16,7 @@ pub(crate) struct Programs {
     tidegate: OnceCell<PathBuf>,
     rival_handwritten: OnceCell<PathBuf>,
     rival_tuned: OnceCell<PathBuf>,
+    policy_allocations: OnceCell<PathBuf>,
 }
 
 /// The default release profile, which is what a user's `cargo build --release` has; the workspace changes it.
@@ -46,6 +47,7 @@ impl Programs {
             tidegate: OnceCell::new(),
             rival_handwritten: OnceCell::new(),
             rival_tuned: OnceCell::new(),
+            policy_allocations: OnceCell::new(),
         })
     }
 
@@ -72,6 +74,18 @@ impl Programs {
     pub(crate) fn rival_tuned(&self) -> Fallible<&Path> {
         once(&self.rival_tuned, || {
             self.build("tidegate-bench", "rival_tuned", "release", &["--release"])
+        })
+    }
+
+    /// Counts what a call takes from the allocator.
+    pub(crate) fn policy_allocations(&self) -> Fallible<&Path> {
+        once(&self.policy_allocations, || {
+            self.build(
+                "tidegate-bench",
+                "policy_allocations",
+                "release",
+                &["--release"],
+            )
         })
     }
 
