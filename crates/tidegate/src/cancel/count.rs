@@ -57,6 +57,7 @@ impl Node {
             self.unlink();
             return Err(NoEntry::Stopped);
         }
+        self.enter_tenure();
         let mut word = self.word.load(Relaxed);
         let result = loop {
             if let Err(refused) = check(word, stopped, limit) {
@@ -71,10 +72,11 @@ impl Node {
             }
         };
         // Nobody took the way from 0 to 1, or somebody else did meanwhile and has paid for it.
-        if (result.is_err() || busy(word) != 0)
-            && let Some(parent) = &self.parent
-        {
-            parent.leave(NESTED);
+        if result.is_err() || busy(word) != 0 {
+            self.leave_tenure();
+            if let Some(parent) = &self.parent {
+                parent.leave(NESTED);
+            }
         }
         result
     }
@@ -109,6 +111,7 @@ impl Node {
                     return;
                 }
             }
+            node.leave_tenure();
             let Some(parent) = &node.parent else { return };
             node = parent;
             unit = NESTED;

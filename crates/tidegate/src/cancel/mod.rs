@@ -24,6 +24,7 @@ mod reason;
 mod room;
 mod section;
 mod slab;
+mod tenure;
 mod watch;
 
 pub use context::{deadline, grace_left, is_cancelled, reason, remaining};
@@ -42,6 +43,7 @@ pub(crate) use pulse::{Look, Pulse};
 pub(crate) use reason::Told;
 pub(crate) use room::{NoRoom, Room};
 pub(crate) use section::{Grace, Hold, Section};
+pub(crate) use tenure::{Lessor, Tenure, ask, tenure, tenure_above};
 
 use std::sync::{LockResult, PoisonError};
 

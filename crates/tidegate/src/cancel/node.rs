@@ -17,7 +17,7 @@
 //! Lock order: a thread holds at most one of all the locks of all the nodes, so there is none to get wrong.
 
 use super::{
-    Fault, Orphan,
+    Fault, Orphan, Tenure,
     cleanup::Cleanups,
     ignore_poison,
     outcome::Failure,
@@ -93,6 +93,8 @@ pub(crate) struct Node {
     pub(crate) deadline: Option<Deadline>,
     pub(crate) id: ScopeId,
     pub(crate) parent: Option<Arc<Node>>,
+    /// What its opener has taken and gives back only when the node, too, runs nothing any more.
+    pub(super) tenure: Option<Arc<dyn Tenure>>,
 }
 
 /// What a node stands for.
@@ -159,6 +161,16 @@ impl Node {
         role: Role,
         opts: NodeOpts,
     ) -> Arc<Node> {
+        Node::held_by(None, parent, opener, role, opts)
+    }
+
+    pub(crate) fn held_by(
+        tenure: Option<Arc<dyn Tenure>>,
+        parent: Option<Arc<Node>>,
+        opener: Opener,
+        role: Role,
+        opts: NodeOpts,
+    ) -> Arc<Node> {
         let id = ScopeId::new(opts.name, opts.at);
         let inherited = parent
             .as_ref()
@@ -192,6 +204,7 @@ impl Node {
             },
             id,
             parent,
+            tenure,
         })
     }
 

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     cancel::{
         Ctx, Failure, Fault, Hold, Node, Opener, Part, Payload, Role, Site, current, hold, inside,
-        is_doomed,
+        is_doomed, tenure,
     },
     root,
 };
@@ -82,7 +82,7 @@ pub(crate) fn node_below(parent: Option<Arc<Node>>, opts: &Opts, at: Site) -> Ar
         .map(|node| (node, Opener::default()))
         .or_else(current)
         .unwrap_or_else(|| (root::process_node(), Opener::default()));
-    Node::new(Some(parent), opener, Role::Scope, opts.node(at))
+    Node::held_by(tenure(), Some(parent), opener, Role::Scope, opts.node(at))
 }
 
 pin_project! {

@@ -2,8 +2,8 @@
 
 use super::Supervisor;
 use crate::{
-    cancel::{Fault, Node, Site},
-    scope::{Opts, node_below, timer::Watchdog},
+    cancel::{Fault, Node, Opener, Role, Site},
+    scope::{Opts, timer::Watchdog},
 };
 use std::{fmt, ops::Deref, sync::Arc};
 
@@ -25,7 +25,8 @@ struct Open {
 
 impl<E: Fault> Nursery<E> {
     pub(crate) fn open(root: Arc<Node>, opts: &Opts, at: Site) -> Self {
-        let node = node_below(Some(root), opts, at);
+        // Without the tenure of the code that opens it, which it outlives.
+        let node = Node::new(Some(root), Opener::default(), Role::Scope, opts.node(at));
         // Nobody will make a report of it, so the root has its failures at once.
         drop(node.last_failures());
         let deadline = node.own_deadline();
