@@ -6,6 +6,7 @@
     reason = "what shares with a program that is stopped belongs to nobody"
 )]
 
+mod attempts;
 mod cleanup;
 mod critical;
 mod grace;

@@ -179,7 +179,7 @@ impl State {
             .and_then(HealthWatch::down)
             .map(|down| down.probe_at);
         if let Some(probe_at) = down.max(self.pause.until()) {
-            if self.probe_out {
+            if self.probes_out > 0 {
                 return Ready::OnRelease;
             }
             if now < probe_at {

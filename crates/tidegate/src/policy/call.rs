@@ -12,6 +12,7 @@ use super::{
     outcome::Step,
     queue::Rank,
     state::{Held, Trail},
+    tenure::{Inside, Nesting},
     verdict::{Class, Classify, Verdict},
 };
 
@@ -38,6 +39,7 @@ where
     let mut trail = Trail::new(op.within_scope());
     let mut last = None;
     let mut attempts = Vec::new();
+    let nesting = Nesting::default();
     let why: StopReason = loop {
         let started = match hold.enter(&mut trail).await {
             Ok(started) => started,
@@ -50,6 +52,7 @@ where
                 match hedged::run(
                     &mut hold,
                     &mut trail,
+                    &nesting,
                     this,
                     hedge_at,
                     &mut attempt,
@@ -63,7 +66,9 @@ where
             }
             None => {
                 let ends = this.ends;
-                let failed = match hold.make(ends, attempt(this)).await {
+                let mut home = hold.home(&trail, &nesting);
+                let inside = Inside::new(&mut home, attempt(this));
+                let failed = match hold.make(ends, inside).await {
                     Some(Ok(value)) => {
                         shared.with(|state, now| state.succeed(&mut hold.held, &trail, now));
                         return Ok(value);
@@ -75,6 +80,7 @@ where
                 failed
             }
         };
+        hold.held.account.payer = nesting.payer(&shared);
         let (step, now) = shared.with(|state, now| {
             let Failed { verdict, cut, .. } = &failed;
             (
@@ -82,6 +88,7 @@ where
                 now,
             )
         });
+        let step = hold.settle(step, trail.tried);
         last = failed.error.or(last);
         match step {
             Step::Stop(why) => break why,

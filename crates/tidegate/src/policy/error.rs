@@ -75,7 +75,7 @@ pub enum StopReason {
         /// When the next attempt may probe it.
         retry_at: Instant,
     },
-    /// The call is part of an attempt of another call through the same policy, which will repeat the whole.
+    /// The call is part of an attempt of an idempotent call through the same policy, which will repeat the whole.
     LeftToOuter,
 }
 

@@ -118,6 +118,7 @@ impl Drop for Hold<'_> {
             self.shared
                 .with(|state, now| state.abandon(&mut self.held, now));
         }
+        self.settle_back();
     }
 }
 

@@ -18,6 +18,7 @@ use super::{
     gate::{Hold, Shared},
     op::Attempt,
     state::{Held, Trail},
+    tenure::{Inside, Nesting},
     verdict::Classify,
 };
 
@@ -28,6 +29,7 @@ use super::{
 pub(super) async fn run<T, E, C, Fut>(
     hold: &mut Hold<'_>,
     trail: &mut Trail,
+    nesting: &Nesting,
     first: Attempt,
     hedge_at: Instant,
     attempt: &mut C,
@@ -42,9 +44,13 @@ where
     let Attempt { started, ends, .. } = first;
     let mut beside = trail.of_hedge();
     let sent = AtomicBool::new(false);
+    let mut home = hold.home(trail, nesting);
     let result = {
-        let mut first = pin!(timeout_at(ends, attempt(first)));
-        let mut second = pin!(hedge(shared, &mut beside, hedge_at, &sent, attempt));
+        let first = Inside::new(&mut home, attempt(first));
+        // Dropped as soon as it has ended, which is before its pass is given back.
+        let mut first = pin!(async move { timeout_at(ends, first).await });
+        let second = hedge(shared, &mut beside, nesting, hedge_at, &sent, attempt);
+        let mut second = pin!(second);
         let mut first_failed: Option<Failed<E>> = None;
         let mut second_ended = false;
         poll_fn(|cx| {
@@ -74,18 +80,12 @@ where
             second_ended = true;
             match end {
                 Hedge::NotSent => Poll::Pending,
-                Hedge::Won(value) => {
-                    shared.with(|state, now| state.overtaken(&mut hold.held, now));
-                    Poll::Ready(Ok(value))
-                }
+                Hedge::Won(value) => Poll::Ready(Ok(value)),
                 Hedge::Failed(failed, log) => {
                     list(attempts, log);
                     match first_failed.take() {
                         Some(first) => Poll::Ready(Err(failed.after(first))),
-                        None if failed.is_final() => {
-                            shared.with(|state, now| state.drop_attempt(&mut hold.held, now));
-                            Poll::Ready(Err(failed))
-                        }
+                        None if failed.is_final() => Poll::Ready(Err(failed)),
                         None => Poll::Pending,
                     }
                 }
@@ -93,6 +93,16 @@ where
         })
         .await
     };
+    // Only now that the one which is not needed has been dropped.
+    match &result {
+        Ok(_) if hold.held.is_open => {
+            shared.with(|state, now| state.overtaken(&mut hold.held, now));
+        }
+        Err(_) if hold.held.pass.is_some() => {
+            shared.with(|state, now| state.drop_attempt(&mut hold.held, now));
+        }
+        _ => {}
+    }
     trail.sent = beside.sent;
     trail.counted |= beside.counted;
     result
@@ -109,6 +119,7 @@ enum Hedge<T, E> {
 async fn hedge<T, E, C, Fut>(
     shared: &Arc<Shared>,
     trail: &mut Trail,
+    nesting: &Nesting,
     at: Instant,
     sent: &AtomicBool,
     attempt: &mut C,
@@ -132,8 +143,10 @@ where
     sent.store(true, Ordering::Relaxed);
     let this = hold.attempt(trail, started, true);
     let ends = this.ends;
+    let mut home = hold.home(trail, nesting);
+    let inside = Inside::new(&mut home, attempt(this));
     // Boxed: few calls are hedged, and all of them would be as large as two attempts.
-    let failed = match timeout_at(ends, Box::pin(attempt(this))).await {
+    let failed = match timeout_at(ends, Box::pin(inside)).await {
         Ok(Ok(value)) => {
             shared.with(|state, now| state.succeed(&mut hold.held, trail, now));
             return Hedge::Won(value);

@@ -36,6 +36,34 @@
 //! # });
 //! ```
 //!
+//! # What an attempt leaves behind
+//!
+//! An attempt may open scopes. When it times out, fails or is dropped, their children are told to stop; those with a
+//! grace, a critical section or a deferred clean-up run on for a while. The service still has that work, so the attempt's
+//! permit, and its place as the one probe, stay taken until all of it has ended. Only scopes that the attempt itself has
+//! opened count: not what it spawns into a scope around the call, nor the children of a [`Nursery`](crate::Nursery).
+//!
+//! # Calls inside calls
+//!
+//! Three layers that each make three attempts would send 27 requests to a service that is down. So a call inside an attempt
+//! of another call, in the same task or in a child of a scope that the attempt has opened, does not repeat on its own
+//! account:
+//!
+//! | the calls around it | what the inner call does when it would repeat |
+//! |---|---|
+//! | one is of the same policy, and idempotent | it stops with [`StopReason::LeftToOuter`]: the outer one repeats the whole |
+//! | none is | it repeats, and the *outermost* call pays |
+//!
+//! The outermost call pays with an attempt and a price: all further attempts inside it, its own and those of every inner
+//! call, are at most its `max_attempts - 1`, and each is paid from its policy's budget at that budget's prices, and
+//! refunded when it succeeds. The inner policy's budget is not charged; its own `max_attempts` holds as well. Without an
+//! attempt left the inner call stops with [`StopReason::AttemptsExhausted`], without the price with
+//! [`StopReason::BudgetExhausted`], also if its policy watches for outages. An attempt that an outage made void costs
+//! nothing, as ever. Hedges have their own budget, in and out of nests.
+//!
+//! A call inside an attempt of its own policy needs a permit beside the one that the attempt holds: with a single permit it
+//! waits in vain.
+//!
 //! # How it is built
 //!
 //! Decisions are plain state machines that are given the present instant and return what to do. All state of a policy lies
@@ -62,6 +90,7 @@ mod hedge;
 mod hedged;
 mod histogram;
 mod limiter;
+mod nested;
 mod op;
 mod outcome;
 mod pause;
@@ -70,6 +99,7 @@ mod queue;
 mod snapshot;
 mod state;
 mod tally;
+mod tenure;
 mod timer;
 mod verdict;
 mod wakers;

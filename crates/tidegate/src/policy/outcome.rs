@@ -8,6 +8,7 @@ use super::{
     Class, Sent, StopReason, Verdict, backoff,
     breaker::{Mark, Passed},
     health::Sign,
+    nested::Payer,
     queue::Rank,
     state::{Held, Pass, State, Trail},
 };
@@ -32,7 +33,7 @@ impl State {
         held.is_open = false;
         match std::mem::take(&mut held.paid) {
             0 if trail.tried == 1 => self.purse.earn(),
-            paid => self.purse.refund(paid),
+            paid => self.refund(held, paid),
         }
         self.tally.calls.succeeded += 1;
         self.tally.ended(Class::Ok);
@@ -98,11 +99,22 @@ impl State {
         now: Instant,
     ) -> Step {
         let step = if cut {
-            self.purse.refund(std::mem::take(&mut held.paid));
+            let paid = std::mem::take(&mut held.paid);
+            self.refund(held, paid);
             Step::Stop(StopReason::DeadlineTooClose)
         } else {
             self.judge(held, trail, verdict, now)
         };
+        if !held.account.is_due() {
+            self.conclude(held, step, now);
+        }
+        // Whether the service is down may have changed by what was just learned.
+        self.call_next(now);
+        step
+    }
+
+    /// Counts what the call does next.
+    pub(super) fn conclude(&mut self, held: &mut Held, step: Step, now: Instant) {
         match step {
             Step::Stop(why) => {
                 self.stop(held, why);
@@ -110,9 +122,6 @@ impl State {
             Step::Again(Some(at)) => self.tally.back_off += at.saturating_duration_since(now),
             Step::Again(None) => {}
         }
-        // Whether the service is down may have changed by what was just learned.
-        self.call_next(now);
-        step
     }
 
     /// What the outcome says about health and quota of the service.
@@ -169,11 +178,11 @@ impl State {
         self.tally.consulted.retry += 1;
         match verdict.class {
             Class::Cancelled => {
-                self.purse.refund(paid);
+                self.refund(held, paid);
                 return Step::Stop(StopReason::Cancelled);
             }
             Class::Rejected => {
-                self.purse.refund(paid);
+                self.refund(held, paid);
                 return Step::Stop(StopReason::NotRetriable);
             }
             Class::Ok | Class::Fatal => return Step::Stop(StopReason::NotRetriable),
@@ -194,7 +203,7 @@ impl State {
         }
         if self.down_since().is_some() && Sign::of(verdict).is_failure() {
             // It failed because the service is down: it does not count, and the gate says when to try again.
-            self.purse.refund(paid);
+            self.refund(held, paid);
             trail.tried -= 1;
             let from = verdict.retry_at.unwrap_or(now);
             return match self.too_late(trail, from, now) {
@@ -217,6 +226,20 @@ impl State {
         // Nor in sleeping before a wait at the gate that would be refused.
         if let Some(why) = self.too_late(trail, at, now) {
             return Step::Stop(why);
+        }
+        match &held.account.payer {
+            Payer::Own => {}
+            Payer::Outermost(ledger) if ledger.take() => {}
+            Payer::Outermost(_) => {
+                return Step::Stop(StopReason::AttemptsExhausted {
+                    attempts: trail.tried,
+                });
+            }
+            Payer::Outer(_) => {
+                held.account.owe(verdict.class);
+                return Step::Again(Some(at));
+            }
+            Payer::LeftToOuter => return Step::Stop(StopReason::LeftToOuter),
         }
         self.tally.consulted.budget += 1;
         match (

@@ -1,10 +1,10 @@
 //! All state of one policy. Nothing here waits; who may enter is in `admission`, what an outcome means in `outcome`.
 //!
 //! What must stay true:
-//! 1. `limiter.in_flight` is the number of [`Held::pass`]es and of those that have ended and are kept; each is ended by
-//!    exactly one of `succeed`, `fail`, `abandon`.
-//! 2. At most one pass is a probe of health or pause, and `probe_out` says whether there is one. What a pass holds of the
-//!    breaker ends as an outcome or is given back.
+//! 1. `limiter.in_flight` is the number of [`Held::pass`]es, of those that have ended and are kept (`permit`), and of
+//!    attempts that have left something behind (`tenure`). Each pass is ended by exactly one of `succeed`, `fail`, `abandon`.
+//! 2. At most one pass is a probe of health or pause, and `probes_out` counts it and what probes have left behind. What a
+//!    pass holds of the breaker ends as an outcome or is given back.
 //! 3. Whoever changes what the head of the queue waits for calls [`State::call_next`]. After that nobody is in line who could
 //!    go, and as many permits are kept as waiters were called.
 
@@ -20,6 +20,7 @@ use super::{
     health::HealthWatch,
     hedge::HedgeWatch,
     limiter::{Gcra, Limiter, Ready},
+    nested::Account,
     op::Op,
     pause::Pause,
     permit::Kept,
@@ -40,6 +41,7 @@ pub(super) struct Held {
     pub(super) hedge_paid: bool,
     /// The call has begun and has not ended; a hedge is no call.
     pub(super) is_open: bool,
+    pub(super) account: Account,
 }
 
 impl Held {
@@ -69,6 +71,8 @@ pub(super) struct Trail {
     pub(super) sent: u32,
     /// Attempts that count: those that an outage made void do not.
     pub(super) tried: u32,
+    /// Attempts that the call may make after the one that was sent last.
+    pub(super) further: u32,
     pub(super) rank: Rank,
     /// A failure for which it may be to blame was counted by the service's health.
     pub(super) counted: bool,
@@ -82,6 +86,7 @@ impl Trail {
             op,
             sent: 0,
             tried: 0,
+            further: 0,
             rank: Rank::First,
             counted: false,
             since: None,
@@ -119,7 +124,7 @@ pub(super) struct State {
     pub(super) breaker: Option<BreakerWatch>,
     pub(super) hedge: Option<HedgeWatch>,
     pub(super) pause: Pause,
-    pub(super) probe_out: bool,
+    pub(super) probes_out: usize,
     pub(super) rng: fastrand::Rng,
     pub(super) tally: Tally,
 }
@@ -144,7 +149,7 @@ impl State {
             breaker: config.breaker.clone().map(BreakerWatch::new),
             hedge: config.hedge.clone().map(HedgeWatch::new),
             pause: Pause::new(config.rate),
-            probe_out: false,
+            probes_out: 0,
             rng: config
                 .seed
                 .map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed),
@@ -229,7 +234,7 @@ impl State {
             .as_ref()
             .is_some_and(|health| health.down().is_some());
         let probe = down || self.pause.until().is_some();
-        self.probe_out |= probe;
+        self.probes_out += usize::from(probe);
         self.limiter.take(now);
         self.passes += 1;
         held.pass = Some(Pass {
@@ -245,6 +250,7 @@ impl State {
         }
         trail.sent += 1;
         trail.tried += 1;
+        trail.further = self.retry.max_attempts.saturating_sub(trail.tried);
 
         let consulted = &mut self.tally.consulted;
         consulted.breaker += u64::from(self.breaker.is_some());
@@ -262,10 +268,14 @@ impl State {
         let pass = held.pass.take()?;
         self.unwatch(held);
         self.end_pass(pass.id);
-        if pass.probe {
-            self.probe_out = false;
-        }
+        self.probes_out -= usize::from(pass.probe);
         Some(pass)
+    }
+
+    /// Gives back the place of an attempt, of which nothing runs any more.
+    pub(super) fn give_back(&mut self, probe: bool) {
+        self.limiter.release();
+        self.probes_out -= usize::from(probe);
     }
 
     /// The call is over, or was dropped: whatever it holds comes back and counts for nothing.
@@ -273,7 +283,8 @@ impl State {
         if std::mem::take(&mut held.is_open) {
             self.tally.calls.dropped += 1;
         }
-        self.purse.refund(std::mem::take(&mut held.paid));
+        let paid = std::mem::take(&mut held.paid);
+        self.refund(held, paid);
         if std::mem::take(&mut held.hedge_paid)
             && let Some(hedge) = &mut self.hedge
         {

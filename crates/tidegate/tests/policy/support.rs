@@ -6,7 +6,7 @@ use std::{
 };
 
 use tidegate::policy::{
-    Attempt, CallError, Classify, Op, Policy, PolicyBuilder, StopReason, Verdict,
+    Attempt, CallError, Classify, Op, Policy, PolicyBuilder, Retry, StopReason, Verdict,
 };
 use tokio::time::{Instant, sleep};
 
@@ -25,6 +25,14 @@ pub(crate) type Answer = Result<u32, Failed>;
 /// A policy whose random delays repeat.
 pub(crate) fn policy() -> PolicyBuilder {
     Policy::named("api").seed(1)
+}
+
+/// A policy whose calls make at most so many attempts.
+pub(crate) fn attempts(max_attempts: u32) -> PolicyBuilder {
+    policy().retry(Retry {
+        max_attempts,
+        ..Retry::default()
+    })
 }
 
 pub(crate) fn ms(n: u64) -> Duration {

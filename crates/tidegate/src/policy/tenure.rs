@@ -1,0 +1,337 @@
+//! An attempt as the scopes and calls inside it see it: what has been opened in it, and what that keeps of the policy.
+//!
+//! A scope that is opened while an attempt is polled belongs to it, and counts in it as long as anything runs in the scope.
+//! An attempt that ends before takes a second place at the gate for what it leaves behind, just before it gives back its
+//! own; the last scope to fall idle gives that back.
+//!
+//! While an attempt is polled its *lease* lies in a slot of the thread. Only when a scope is opened, or a call inside has
+//! to decide about a repetition, is a *nest* made of the lease: an attempt that does neither allocates nothing.
+
+use super::{
+    gate::{Hold, Shared},
+    nested::Ledger,
+    state::{State, Trail},
+};
+use crate::cancel::{Lessor, Tenure, ask, ignore_poison, tenure_above};
+use pin_project_lite::pin_project;
+use std::{
+    any::Any,
+    cell::{Cell, RefCell},
+    mem::{self, ManuallyDrop},
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, atomic::AtomicU32},
+    task::{Context, Poll},
+};
+
+thread_local! {
+    /// The attempt that is being polled. Without a destructor, hence without a state to check at every access.
+    static LEASE: Cell<ManuallyDrop<Option<Lease>>> = const { Cell::new(ManuallyDrop::new(None)) };
+    /// Those that it is polled inside of, the outermost first.
+    static AROUND: RefCell<Vec<Lease>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What is needed to make an attempt's nest. Moved twice at every poll, so its size is speed.
+#[derive(Debug)]
+struct Lease {
+    shared: Arc<Shared>,
+    /// The attempt's, or that of an earlier attempt of the call.
+    nest: Option<Arc<Nest>>,
+    /// Attempts that the call may make after this one.
+    further: u32,
+    is_made: bool,
+    idempotent: bool,
+    probe: bool,
+}
+
+impl Hold<'_> {
+    /// For the attempt that has just entered.
+    #[inline]
+    pub(super) fn home<'c>(&self, trail: &Trail, nesting: &'c Nesting) -> Home<'c> {
+        let lease = Lease {
+            shared: self.shared.clone(),
+            nest: None,
+            further: trail.further,
+            is_made: false,
+            idempotent: trail.op.idempotent,
+            probe: self.held.pass.is_some_and(|pass| pass.probe),
+        };
+        Home {
+            lease: Some(lease),
+            nesting,
+        }
+    }
+}
+
+impl Lease {
+    /// The nest, made when first asked for. `outer`: the attempt around the call.
+    fn nest(&mut self, outer: impl FnOnce() -> Option<Arc<Nest>>) -> Arc<Nest> {
+        if self.is_made
+            && let Some(nest) = &self.nest
+        {
+            return nest.clone();
+        }
+        let outer = outer();
+        let ledger = outer.as_ref().or(self.nest.as_ref()).map(Nest::ledger);
+        self.is_made = true;
+        let nest = Nest {
+            shared: self.shared.clone(),
+            idempotent: self.idempotent,
+            probe: self.probe,
+            outer,
+            ledger,
+            further: AtomicU32::new(self.further),
+            left: Mutex::default(),
+        };
+        self.nest.insert(Arc::new(nest)).clone()
+    }
+}
+
+/// The innermost attempt that the calling code is part of. Allocates where nobody has asked before.
+pub(super) fn around() -> Option<Arc<Nest>> {
+    let above = || {
+        let tenure: Arc<dyn Any + Send + Sync> = tenure_above()?;
+        tenure.downcast().ok()
+    };
+    let Some(mut innermost) = swap(None) else {
+        return above();
+    };
+    let outer = AROUND.with_borrow_mut(|leases| {
+        let mut outer = None;
+        for lease in leases {
+            outer = Some(lease.nest(|| outer.or_else(above)));
+        }
+        outer
+    });
+    let nest = innermost.nest(|| outer.or_else(above));
+    swap(Some(innermost));
+    Some(nest)
+}
+
+#[inline]
+fn swap(lease: Option<Lease>) -> Option<Lease> {
+    ManuallyDrop::into_inner(LEASE.replace(ManuallyDrop::new(lease)))
+}
+
+const LESSOR: Lessor = || around().map(|nest| nest as Arc<dyn Tenure>);
+
+/// One attempt in which a scope was opened, or a call failed.
+#[derive(Debug)]
+pub(super) struct Nest {
+    pub(super) shared: Arc<Shared>,
+    idempotent: bool,
+    probe: bool,
+    outer: Option<Arc<Nest>>,
+    /// `None`: it is this one, the first of an outermost call.
+    ledger: Option<Ledger>,
+    /// In the ledger: attempts that may still be made.
+    pub(super) further: AtomicU32,
+    left: Mutex<Left>,
+}
+
+#[derive(Debug, Default)]
+struct Left {
+    /// Scopes of the attempt that run something.
+    running: usize,
+    /// The attempt has ended before them, and they have its place.
+    keeps: bool,
+}
+
+impl Nest {
+    /// What all that is inside the outermost call may spend.
+    pub(super) fn ledger(self: &Arc<Nest>) -> Ledger {
+        let first = || Ledger(self.clone());
+        self.ledger.clone().unwrap_or_else(first)
+    }
+
+    /// The attempt has ended, and still has its pass. If anything of it runs, that takes a place of its own.
+    fn end(&self) {
+        if self.left().running == 0 {
+            return;
+        }
+        self.shared.with(|state, _| state.keep_place(self.probe));
+        let is_over = {
+            let mut left = self.left();
+            left.keeps = left.running > 0;
+            !left.keeps
+        };
+        if is_over {
+            self.give_back();
+        }
+    }
+
+    fn give_back(&self) {
+        self.shared.with(|state, now| {
+            state.give_back(self.probe);
+            state.call_next(now);
+        });
+    }
+
+    fn left(&self) -> MutexGuard<'_, Left> {
+        ignore_poison(self.left.lock())
+    }
+
+    /// Whether a call around here, of this policy, will repeat what fails inside.
+    pub(super) fn is_repeated_by(&self, policy: &Arc<Shared>) -> bool {
+        let mine = self.idempotent && Arc::ptr_eq(&self.shared, policy);
+        let outer = self.outer.as_ref();
+        mine || outer.is_some_and(|outer| outer.is_repeated_by(policy))
+    }
+}
+
+impl Tenure for Nest {
+    fn enter(&self) {
+        if let Some(outer) = &self.outer {
+            outer.enter();
+        }
+        self.left().running += 1;
+    }
+
+    fn leave(&self) {
+        let is_last = {
+            let mut left = self.left();
+            left.running -= 1;
+            left.running == 0 && mem::take(&mut left.keeps)
+        };
+        if is_last {
+            self.give_back();
+        }
+        if let Some(outer) = &self.outer {
+            outer.leave();
+        }
+    }
+}
+
+impl State {
+    /// An attempt that is about to give back its pass has left something behind.
+    fn keep_place(&mut self, probe: bool) {
+        self.limiter.in_flight += 1;
+        self.probes_out += usize::from(probe);
+    }
+}
+
+/// The first nest of one call. All further ones share its ledger.
+#[derive(Debug, Default)]
+pub(super) struct Nesting(OnceLock<Arc<Nest>>);
+
+impl Nesting {
+    /// What calls inside this one may spend, once there may have been any.
+    pub(super) fn ledger(&self) -> Option<Ledger> {
+        self.0.get().map(Nest::ledger)
+    }
+}
+
+/// Where an attempt's lease is between polls.
+#[derive(Debug)]
+pub(super) struct Home<'c> {
+    lease: Option<Lease>,
+    nesting: &'c Nesting,
+}
+
+impl Home<'_> {
+    /// Another attempt of the call may have made its nest first.
+    #[cold]
+    fn know(&mut self, first: Arc<Nest>) {
+        if let Some(lease) = &mut self.lease {
+            lease.nest.get_or_insert(first);
+        }
+    }
+
+    #[cold]
+    fn tell(&self) {
+        if let Some(nest) = self.lease.as_ref().and_then(|lease| lease.nest.as_ref()) {
+            self.nesting.0.get_or_init(|| nest.clone());
+        }
+    }
+
+    #[cold]
+    fn end(&self) {
+        if let Some(nest) = self.lease.as_ref().and_then(|lease| lease.nest.as_ref()) {
+            nest.end();
+        }
+    }
+}
+
+pin_project! {
+    /// An attempt, known to the scopes and calls inside it.
+    ///
+    /// It must be gone before the attempt's pass is given back: what it leaves behind takes the pass's place.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the attempt; what this leaves behind is held as above.
+    pub(super) struct Inside<'h, 'c, F> {
+        #[pin]
+        attempt: F,
+        // After the attempt: its destructors tell the scopes, and only then is it known which of them run on.
+        end: End<'h, 'c>,
+    }
+}
+
+struct End<'h, 'c>(&'h mut Home<'c>);
+
+impl Drop for End<'_, '_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.0.lease.as_ref().is_some_and(|lease| lease.is_made) {
+            self.0.end();
+        }
+    }
+}
+
+impl<'h, 'c, F> Inside<'h, 'c, F> {
+    #[inline]
+    pub(super) fn new(home: &'h mut Home<'c>, attempt: F) -> Self {
+        Inside {
+            attempt,
+            end: End(home),
+        }
+    }
+}
+
+impl<F: Future> Future for Inside<'_, '_, F> {
+    type Output = F::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let _polled = Polled::begin(this.end.0);
+        this.attempt.poll(cx)
+    }
+}
+
+/// As long as it lives the lease is in the thread's slot; it comes back also when the poll panics.
+struct Polled<'p, 'c> {
+    home: &'p mut Home<'c>,
+    before: Option<Lessor>,
+}
+
+impl<'p, 'c> Polled<'p, 'c> {
+    #[inline]
+    fn begin(home: &'p mut Home<'c>) -> Self {
+        if let Some(first) = home.nesting.0.get() {
+            home.know(first.clone());
+        }
+        let before = ask(Some(LESSOR));
+        let outer = swap(home.lease.take());
+        if let Some(outer) = outer {
+            AROUND.with_borrow_mut(|leases| leases.push(outer));
+        }
+        Polled { home, before }
+    }
+}
+
+impl Drop for Polled<'_, '_> {
+    #[inline]
+    fn drop(&mut self) {
+        ask(self.before);
+        // Who was to be asked before is another attempt, which this one is polled inside of.
+        let outer = self.before.and_then(|_| AROUND.with_borrow_mut(Vec::pop));
+        let lease = self
+            .home
+            .lease
+            .insert(swap(outer).expect("it lies there during the poll"));
+        if lease.is_made {
+            self.home.tell();
+        }
+    }
+}
