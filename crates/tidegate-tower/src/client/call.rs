@@ -15,7 +15,7 @@ use crate::held::Hold;
 pub(super) struct Call<S, J, R, H> {
     pub(super) policy: Policy,
     pub(super) service: S,
-    pub(super) rules: Arc<Rules<J, R>>,
+    pub(super) rules: Rules<J, R>,
     pub(super) hold: H,
 }
 
@@ -41,7 +41,7 @@ impl<S, J, R, H> Call<S, J, R, H> {
         let state = Arc::new(State::new(request, copy));
         let sending = Sending {
             service,
-            rules: Arc::clone(&rules),
+            rules: rules.clone(),
             hold: hold.clone(),
             state: Arc::clone(&state),
         };
@@ -114,7 +114,7 @@ impl<Req, Res, Err> State<Req, Res, Err> {
 /// What one attempt has.
 struct Sending<S, J, R, H, Req, Res, Err> {
     service: S,
-    rules: Arc<Rules<J, R>>,
+    rules: Rules<J, R>,
     hold: H,
     state: Arc<State<Req, Res, Err>>,
 }
@@ -130,7 +130,7 @@ where
     fn again(&self) -> Self {
         Self {
             service: self.service.clone(),
-            rules: Arc::clone(&self.rules),
+            rules: self.rules.clone(),
             hold: self.hold.clone(),
             state: Arc::clone(&self.state),
         }
@@ -139,8 +139,8 @@ where
     /// Makes the service ready, then sends. The request is still there when the former fails.
     async fn send(mut self, op: Op, attempt: Attempt) -> Result<Kept<S::Response>, Bad> {
         self.ready(op, &attempt).await?;
-        let Rules { judge, replay } = &*self.rules;
-        let Some((mut request, can_repeat)) = self.state.take(replay) else {
+        let Rules { judge, replay } = &self.rules;
+        let Some((mut request, can_repeat)) = self.state.take(&**replay) else {
             return Err(Bad(Verdict::rejected()));
         };
         judge.prepare(&mut request, &attempt);

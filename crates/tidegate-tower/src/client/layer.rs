@@ -26,14 +26,24 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct PolicyLayer<J = HttpJudge, R = Cloned, H = UntilResponse> {
     policy: Policy,
-    rules: Arc<Rules<J, R>>,
+    rules: Rules<J, R>,
     hold: H,
 }
 
+/// What the services of a layer share.
 #[derive(Debug)]
 pub(super) struct Rules<J, R> {
-    pub(super) judge: J,
-    pub(super) replay: R,
+    pub(super) judge: Arc<J>,
+    pub(super) replay: Arc<R>,
+}
+
+impl<J, R> Clone for Rules<J, R> {
+    fn clone(&self) -> Self {
+        Self {
+            judge: Arc::clone(&self.judge),
+            replay: Arc::clone(&self.replay),
+        }
+    }
 }
 
 impl PolicyLayer {
@@ -48,31 +58,29 @@ impl<J> PolicyLayer<J> {
     pub fn new(policy: Policy, judge: J) -> Self {
         Self {
             policy,
-            rules: Arc::new(Rules {
-                judge,
-                replay: Cloned,
-            }),
+            rules: Rules {
+                judge: Arc::new(judge),
+                replay: Arc::new(Cloned),
+            },
             hold: UntilResponse,
         }
     }
 }
 
-impl<J: Clone, R, H> PolicyLayer<J, R, H> {
+impl<J, R, H> PolicyLayer<J, R, H> {
     /// Makes the request of a further attempt with `replay`. Default: [`Cloned`].
     #[must_use]
     pub fn replay<Q>(self, replay: Q) -> PolicyLayer<J, Q, H> {
         PolicyLayer {
             policy: self.policy,
-            rules: Arc::new(Rules {
-                judge: self.rules.judge.clone(),
-                replay,
-            }),
+            rules: Rules {
+                judge: self.rules.judge,
+                replay: Arc::new(replay),
+            },
             hold: self.hold,
         }
     }
-}
 
-impl<J, R, H> PolicyLayer<J, R, H> {
     /// Keeps the permit of a request until the body of its response has ended or was dropped. Default: until the response
     /// is there.
     ///
@@ -95,7 +103,7 @@ impl<S, J, R, H: Clone> Layer<S> for PolicyLayer<J, R, H> {
         PolicyService {
             inner,
             policy: self.policy.clone(),
-            rules: Arc::clone(&self.rules),
+            rules: self.rules.clone(),
             hold: self.hold.clone(),
         }
     }
@@ -127,7 +135,7 @@ impl<S, J, R, H: Clone> Layer<S> for PolicyLayer<J, R, H> {
 pub struct PolicyService<S, J = HttpJudge, R = Cloned, H = UntilResponse> {
     inner: S,
     policy: Policy,
-    rules: Arc<Rules<J, R>>,
+    rules: Rules<J, R>,
     hold: H,
 }
 
@@ -154,7 +162,7 @@ where
         let call = Call {
             policy: self.policy.clone(),
             service: self.inner.clone(),
-            rules: Arc::clone(&self.rules),
+            rules: self.rules.clone(),
             hold: self.hold.clone(),
         };
         ResponseFuture::new(call.run(request))
