@@ -8,6 +8,38 @@ use tokio::sync::watch;
 ///
 /// Not needed where connections are children of a scope, as in the example `draining-server`: there the doors close when
 /// the scope is told to stop. It is for servers that spawn their connections themselves, as `axum::serve` does.
+///
+/// # Examples
+///
+/// ```
+/// use axum::Router;
+/// use std::{io, time::Duration};
+/// use tidegate::{Opts, Reason, Scope, policy::Policy, scope};
+/// use tidegate_tower::{AdmissionLayer, Drain};
+/// use tokio::net::TcpListener;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let drain = Drain::new();
+/// let policy = Policy::named("house").in_flight(64).build()?;
+/// let app: Router = Router::new().layer(AdmissionLayer::new(policy).drain(drain.clone()));
+/// let listener = TcpListener::bind("127.0.0.1:0").await?;
+///
+/// // The grace is for the requests that are inside when the scope, or the root above it, is told to stop.
+/// let server = Opts::named("server").grace(Duration::from_secs(10));
+/// scope(server, async |s: &Scope<io::Error>| {
+///     # s.cancel(Reason::User("the end of the example"), Duration::from_secs(10));
+///     let told = s.cancelled();
+///     let stop = async move {
+///         told.await;
+///         drain.close();
+///     };
+///     axum::serve(listener, app).with_graceful_shutdown(stop).await
+/// })
+/// .await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Drain {
     closed: Arc<watch::Sender<bool>>,
