@@ -133,6 +133,20 @@ async fn an_answer_that_is_final_keeps_its_permit_and_one_that_is_repeated_does_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_body_that_is_known_to_have_ended_is_not_asked_again() {
+    let policy = policy().build().unwrap();
+    let layer = PolicyLayer::http(policy.clone()).hold_until_body_ends();
+    let whole = service_fn(async |_: Request<Full<Bytes>>| {
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("whole")))
+    });
+    let mut response = layer.layer(whole).oneshot(request()).await.unwrap();
+    assert_eq!(in_flight(&policy), 1);
+    assert!(response.body_mut().frame().await.is_some());
+    assert!(response.body().is_end_stream());
+    assert_eq!(in_flight(&policy), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_empty_body_keeps_nothing() {
     let policy = policy().build().unwrap();
     let layer = PolicyLayer::http(policy.clone()).hold_until_body_ends();

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use http::header::RETRY_AFTER;
-use tidegate::policy::{Class, Op, Policy, Queue, Sent, StopReason, Verdict};
+use tidegate::policy::{Class, Hedge, HedgeAfter, Op, Policy, Queue, Sent, StopReason, Verdict};
 use tidegate_tower::{PolicyLayer, judge_fn};
 use tokio::time::Instant;
 use tower::{Layer, Service, ServiceExt, service_fn};
@@ -91,6 +91,26 @@ async fn an_attempt_that_takes_too_long_is_dropped_and_repeated() {
     assert!(service.oneshot(get()).await.is_ok());
     assert_eq!(start.elapsed(), Duration::from_secs(10));
     assert_eq!((policy.snapshot().timeouts, inner.reserved()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_calls_a_clone_of_its_own() {
+    let inner = Strict::new(Ready::AtOnce, async |number, _| {
+        let takes = if number == 1 { 5 } else { 1 };
+        tokio::time::sleep(Duration::from_secs(takes)).await;
+        Ok(answer(200))
+    });
+    let hedge = Hedge {
+        after: HedgeAfter::Fixed(Duration::from_secs(2)),
+        ..Hedge::default()
+    };
+    let service = PolicyLayer::http(policy().hedge(hedge).build().unwrap()).layer(inner.clone());
+    let start = Instant::now();
+    assert!(service.clone().oneshot(get()).await.is_ok());
+    assert_eq!(start.elapsed(), Duration::from_secs(3));
+    assert_eq!((inner.calls(), inner.reserved()), (2, 0));
+    assert!(service.oneshot(post()).await.is_ok());
+    assert_eq!(inner.calls(), 3);
 }
 
 #[tokio::test(start_paused = true)]
