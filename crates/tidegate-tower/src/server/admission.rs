@@ -2,23 +2,24 @@
 
 use std::{
     future::poll_fn,
-    pin::pin,
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
     task::{Context, Poll},
     time::Duration,
 };
 
 use http::{Request, Response};
 use tidegate::{
-    policy::{
-        Attempt, CallError, Class, Classify, Op, Permit, Policy, Snapshot, StopReason, Verdict,
-    },
+    Overdue,
+    policy::{Attempt, CallError, Class, Permit, Policy, Snapshot, StopReason},
     shield,
 };
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
-use super::{drain::Drain, refusal::Manner};
+use super::{
+    door::{self, Never, Passage},
+    drain::Drain,
+    refusal::Manner,
+};
 use crate::{
     held::{Hold, UntilBodyEnds, UntilResponse},
     response_future::ResponseFuture,
@@ -146,20 +147,15 @@ where
             if drain.is_closed() {
                 return Ok(manner.leaving());
             }
-            let mut guest = Some((service, request));
-            let is_inside = AtomicBool::new(false);
-            let op = Op::unsafe_to_repeat().send_once();
-            let call = policy.call(op, |attempt| {
-                is_inside.store(true, Relaxed);
-                inside(guest.take(), hold.clone(), attempt)
+            let passage = door::pass(&policy, &drain, |attempt| {
+                inside(service, request, &hold, attempt)
             });
-            let Some(result) = unless_closed(call, &drain, &is_inside).await else {
-                return Ok(manner.leaving());
-            };
-            let mut response = match result {
-                Ok(Ok((response, permit))) => hold.wrap(response, permit),
-                Ok(Err(error)) => return Err(error),
-                Err(stopped) => refusal(manner, &stopped, &policy),
+            let mut response = match passage.await {
+                Passage::Through(Ok(Ok((response, permit)))) => hold.wrap(response, permit),
+                Passage::Through(Ok(Err(error))) => return Err(error),
+                Passage::Through(Err(_overdue)) => manner.late(),
+                Passage::Stopped(stopped) => refusal(manner, &stopped, &policy),
+                Passage::Closed => return Ok(manner.leaving()),
             };
             if drain.is_closed() {
                 manner.close(&mut response);
@@ -169,60 +165,30 @@ where
     }
 }
 
-/// What `call` results in; `None` if the doors close before it is inside.
-async fn unless_closed<T>(
-    call: impl Future<Output = T>,
-    drain: &Drain,
-    is_inside: &AtomicBool,
-) -> Option<T> {
-    let mut call = pin!(call);
-    let mut closed = pin!(drain.wait_closed());
-    poll_fn(|cx| {
-        if let Poll::Ready(result) = call.as_mut().poll(cx) {
-            return Poll::Ready(Some(result));
-        }
-        if !is_inside.load(Relaxed) && closed.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(None);
-        }
-        Poll::Pending
-    })
-    .await
-}
-
 /// What the handler makes of a request, out of reach of a shutdown.
 async fn inside<S, B, R, H>(
-    guest: Option<(S, Request<B>)>,
-    hold: H,
+    mut service: S,
+    request: Request<B>,
+    hold: &H,
     attempt: Attempt,
-) -> Result<Result<(Response<R>, Option<Permit>), S::Error>, Late>
+) -> Result<Result<(Response<R>, Option<Permit>), S::Error>, Overdue>
 where
     S: Service<Request<B>, Response = Response<R>>,
     H: Hold<Response<R>>,
 {
-    let (mut service, request) = guest.expect("an op that is sent once has one attempt");
     let within = attempt.ends.saturating_duration_since(Instant::now());
     let work = shield(within, async {
         poll_fn(|cx| service.poll_ready(cx)).await?;
         service.call(request).await
     });
-    let answer = work.await.map_err(|_overdue| Late)?;
+    let answer = work.await?;
     Ok(answer.map(|response| {
         let permit = hold.permit(&response, &attempt);
         (response, permit)
     }))
 }
 
-/// The handler has not answered in time.
-#[derive(Debug)]
-struct Late;
-
-impl Classify for Late {
-    fn verdict(&self) -> Verdict {
-        Verdict::timeout()
-    }
-}
-
-fn refusal<B: Default>(manner: Manner, stopped: &CallError<Late>, policy: &Policy) -> Response<B> {
+fn refusal<B: Default>(manner: Manner, stopped: &CallError<Never>, policy: &Policy) -> Response<B> {
     let was_inside = stopped
         .attempts
         .last()

@@ -2,6 +2,7 @@
 
 mod admission;
 mod deadline;
+mod door;
 mod drain;
 mod refusal;
 

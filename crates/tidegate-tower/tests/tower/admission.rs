@@ -3,10 +3,10 @@ use std::{convert::Infallible, time::Duration};
 use http::{Request, Response, Version};
 use tidegate::{
     Opts, Reason, Scope, is_cancelled,
-    policy::{Policy, Queue},
+    policy::{Policy, Queue, Retry},
     scope,
 };
-use tidegate_tower::{Admission, AdmissionLayer, DeadlineLayer, Drain};
+use tidegate_tower::{Admission, AdmissionLayer, DeadlineLayer, Drain, PolicyLayer};
 use tokio::time::{Instant, sleep};
 use tower::{Layer, Service, ServiceExt};
 
@@ -78,6 +78,26 @@ async fn a_handler_s_answers_are_all_good_ones() {
     let response = ask(&house).await;
     assert_eq!((response.status().as_u16(), inner.calls()), (503, 1));
     assert!(!response.headers().contains_key("retry-after"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_handler_calls_is_repeated_as_its_own_policy_says() {
+    let retry = |max_attempts| Retry {
+        max_attempts,
+        ..Retry::default()
+    };
+    let backend = Policy::named("backend").retry(retry(5)).build().unwrap();
+    let broken = Strict::saying(&[500]);
+    let client = PolicyLayer::http(backend).layer(broken.clone());
+    let handler = Strict::new(Ready::AtOnce, move |_, request| {
+        let client = client.clone();
+        async move { Ok(client.oneshot(request).await.expect("it answers")) }
+    });
+    let door = Policy::named("house").retry(retry(1)).build().unwrap();
+    let house = AdmissionLayer::new(door.clone()).layer(handler);
+    assert_eq!(ask(&house).await.status(), 500);
+    assert_eq!(broken.calls(), 5);
+    assert_eq!(door.snapshot().budget, 500);
 }
 
 #[tokio::test(start_paused = true)]
