@@ -9,8 +9,9 @@ use http_body::Body;
 pub trait Replay<Req> {
     /// A second request like this one, or `None` if there can be none, since its body is a stream.
     ///
-    /// Asked once before each attempt, at first before the call: a request without a copy is sent once, and the call then
-    /// ends with [`NotReplayable`](tidegate::policy::StopReason::NotReplayable) unless nothing of it has left.
+    /// Asked before the call, and again for each further attempt. A request without a copy is sent once: the call then ends
+    /// with [`NotReplayable`](tidegate::policy::StopReason::NotReplayable), unless the inner service did not become ready,
+    /// so that the request is still there.
     fn again(&self, request: &Req) -> Option<Req>;
 }
 
