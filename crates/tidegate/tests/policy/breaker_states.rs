@@ -128,8 +128,14 @@ fn put_into(name: &str) -> (Policy, Vec<Call>) {
 fn after(policy: &Policy, event: Event) -> After {
     let before = state(policy);
     let answer = match event {
-        Event::OpenedByHand => return seen(policy, policy.open_breaker(None)),
-        Event::ClosedByHand => return seen(policy, policy.close_breaker()),
+        Event::OpenedByHand => {
+            policy.open_breaker(None);
+            return seen(policy);
+        }
+        Event::ClosedByHand => {
+            policy.close_breaker();
+            return seen(policy);
+        }
         Event::IsDropped => None,
         Event::Succeeds => Some(Ok(1)),
         Event::Fails => Some(Err(Failed(Verdict::transient()))),
@@ -143,10 +149,10 @@ fn after(policy: &Policy, event: Event) -> After {
         Some(answer) => call.end(answer),
         None => drop(call),
     }
-    seen(policy, ())
+    seen(policy)
 }
 
-fn seen(policy: &Policy, (): ()) -> After {
+fn seen(policy: &Policy) -> After {
     match state(policy) {
         BreakerState::Closed => After::Closed,
         BreakerState::Open { .. } => After::Open,

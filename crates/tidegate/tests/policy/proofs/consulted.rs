@@ -84,7 +84,10 @@ fn plain() -> PolicyBuilder {
 impl Calls {
     async fn go_through(self, policy: &Policy) {
         let op = Op::idempotent();
-        let once = async |_| Ok::<_, Failed>(sleep(3 * MS).await);
+        let once = async |_| {
+            sleep(3 * MS).await;
+            Ok::<_, Failed>(())
+        };
         match self {
             Self::One => drop(policy.call(op, once).await),
             Self::OneWithDeadline => {

@@ -169,7 +169,7 @@ impl Plan {
         if self.is_alone && !hoped && seen.ended > since {
             return Some("waited for an attempt that could not be made");
         }
-        let Some(last) = last else { return None };
+        let last = last?;
         let is_timid = self.is_alone
             && !self.watches_health
             && !self.breaks
