@@ -16,6 +16,7 @@ mod export_metrics;
 #[cfg(feature = "opentelemetry")]
 mod export_opentelemetry;
 mod fallback;
+mod futurelock;
 mod gate;
 mod hedge;
 mod nested;

@@ -35,7 +35,7 @@ pub(crate) fn attempts(max_attempts: u32) -> PolicyBuilder {
     })
 }
 
-pub(crate) fn ms(n: u64) -> Duration {
+pub(crate) const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
