@@ -63,7 +63,10 @@ impl Limits<'_> {
                 .at(breaker.place_of(&["open_for"]))
                 .label(format!("it is open for up to {}", written(rules.open_for)))
                 .also(&patience.at, "`patience` ends before");
-            found.push(fault.help(format!("patience: {}", written(rules.open_cap * 2))));
+            found.push(fault.help(format!(
+                "patience: {}",
+                written(rules.open_cap.saturating_mul(2))
+            )));
         }
         if let Some(slow) = &rules.slow
             && let longest = self.longest_timeout(|_| true)
@@ -80,7 +83,8 @@ impl Limits<'_> {
         let Some((rate, text)) = &self.service.rate else {
             return;
         };
-        let most = (rate * rules.window.as_secs_f64()) as u64 + u64::from(self.service.burst);
+        let most = ((rate * rules.window.as_secs_f64()) as u64)
+            .saturating_add(u64::from(self.service.burst));
         if most >= u64::from(rules.min_calls) {
             return;
         }

@@ -164,6 +164,22 @@ fn nothing_is_said_about_limits_that_can_do_something() {
 }
 
 #[test]
+fn limits_without_measure_are_only_limits() {
+    const AGES: &str = "200000000000000d";
+    let breaker = format!(
+        "breaker: {{ window: {AGES}, min_calls: 99999999999, open_for: {AGES}, open_cap: {AGES}, slow: {{ after: {AGES} }} }}"
+    );
+    let hedge = format!("hedge: {{ after: {AGES}, min_delay: {AGES}, burst: 99999999999 }}");
+    let queue = format!("queue: {{ limit: 99999999999, newest_first_after: {AGES} }}");
+    let text = flow(
+        &format!("rate: 1000000000/s\nburst: 99999999999\n{breaker}\n{hedge}\n{queue}"),
+        "",
+    );
+    // No open breaker is probed, nothing is slow, no hedge leaves.
+    assert_eq!(warnings(&text).len(), 3);
+}
+
+#[test]
 fn a_deadline_that_no_attempt_fits_into_is_a_fault_whatever_the_repeats() {
     for limits in [
         "retry: 0\ntimeout: 5s",
