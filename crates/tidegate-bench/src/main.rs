@@ -24,6 +24,7 @@ mod measure;
 mod policy;
 mod programs;
 mod runner;
+mod scenarios;
 mod scope;
 mod suite;
 mod waiting;
