@@ -5,6 +5,7 @@
 //! one queue), whose numbers the targets come from; the rivals are measured in the same runs.
 
 mod hedging;
+mod nested;
 mod outage;
 mod part;
 mod partial;
@@ -28,6 +29,11 @@ pub(crate) const BENCHES: &[Bench] = &[
         figures: outage::FIGURES,
         peers: false,
         run: outage::measure,
+    },
+    Bench {
+        figures: &[nested::NESTED],
+        peers: false,
+        run: nested::measure,
     },
     Bench {
         figures: hedging::FIGURES,
