@@ -90,12 +90,14 @@ impl State {
         }
         self.tally.consulted.queue += 1;
         let alarm = caller.alarm(&mut self.alarms);
-        self.alarms.attend(alarm);
+        let is_first = self.alarms.attend(alarm);
         let ticket = self
             .queue
             .join(trail.rank, caller.waker, alarm, latest, now);
         held.ticket = Some(ticket);
-        self.call_next(now);
+        if is_first || latest.is_some() || ready != Ready::OnRelease {
+            self.set_alarms(now);
+        }
         Look::Waits
     }
 
@@ -120,11 +122,12 @@ impl State {
             self.ready(now) == Ready::Now && self.queue.head(self.order(), now) == Some(ticket)
         };
         if may_enter {
-            if let Some(left) = self.quit(held) {
-                self.tally.wait.record(now - left.joined);
-            }
+            self.leave_to_enter(held, trail, caller, now);
             let started = self.enter(held, trail, now);
-            self.call_next(now);
+            // A permit was kept for it, so nothing has changed for the others, unless one at a time is called.
+            if self.limiter.rate.is_some() || self.is_probing() {
+                self.call_next(now);
+            }
             return Look::Entered(started);
         }
         if self.queue.was_called(ticket) {
@@ -137,7 +140,7 @@ impl State {
     /// The call stands in line, and whoever tells it to come reaches it where it is now.
     fn stand(&mut self, ticket: Ticket, caller: &Caller<'_>) {
         let known = self.queue.reaches(ticket, caller.waker);
-        if known.is_some_and(|alarm| !self.alarms.has_ended(alarm)) {
+        if known.is_some_and(|alarm| self.alarms.goes_on(alarm)) {
             return;
         }
         let alarm = caller.alarm(&mut self.alarms);
@@ -146,7 +149,7 @@ impl State {
         self.alarms.leave(before);
     }
 
-    /// Ends the wait of a call.
+    /// Ends the wait of a call. It no longer relies on an alarm.
     fn quit(&mut self, held: &mut Held) -> Option<Left> {
         let left = self.queue.leave(held.ticket.take()?);
         self.alarms.leave(left.alarm);
@@ -154,8 +157,37 @@ impl State {
     }
 
     pub(super) fn leave(&mut self, held: &mut Held, now: Instant) {
-        if self.quit(held).is_some_and(|left| left.was_called) {
+        let Some(left) = self.quit(held) else {
+            return;
+        };
+        self.queue.spent.push(left.waker);
+        if left.was_called {
             self.call_next(now);
+        }
+    }
+
+    /// Ends the wait of a call whose turn has come. What told it of that tells it when its attempt has to end.
+    fn leave_to_enter(
+        &mut self,
+        held: &mut Held,
+        trail: &Trail,
+        caller: &Caller<'_>,
+        now: Instant,
+    ) {
+        let Some(left) = self.quit(held) else {
+            return;
+        };
+        self.tally.wait.record(now - left.joined);
+        let ends = caller.ends(&trail.op, now);
+        match left.waker {
+            Some(waker)
+                if waker.will_wake(caller.waker)
+                    && ends > now
+                    && self.alarms.goes_on(left.alarm) =>
+            {
+                held.watch = Some(self.alarms.watch(left.alarm, ends, waker));
+            }
+            waker => self.queue.spent.push(waker),
         }
     }
 
@@ -252,42 +284,41 @@ impl State {
 
     /// Calls those who may enter now, and sees to it that the others are told when they may.
     pub(super) fn call_next(&mut self, now: Instant) {
+        if self.queue.nobody_is_there() {
+            return;
+        }
         self.queue.give_up_overdue(now);
         if self.broken(now).is_some() {
             // Each is refused when it looks.
             return self.queue.tell_all();
         }
-        let mut at = None;
-        while !self.queue.nobody_in_line() {
-            match self.ready(now) {
-                Ready::Now => {
-                    if !self.queue.call_head(self.order(), now) {
-                        break;
-                    }
-                }
-                Ready::At(token) => {
-                    at = Some(token);
-                    break;
-                }
-                Ready::OnRelease => break,
-            }
+        while !self.queue.nobody_in_line()
+            && self.ready(now) == Ready::Now
+            && self.queue.call_head(self.order(), now)
+        {}
+        self.set_alarms(now);
+    }
+
+    /// Sees to it that those who wait are told when something changes by time alone.
+    fn set_alarms(&mut self, now: Instant) {
+        let mut first = earlier(self.queue.overdue_at(), self.queue.expires());
+        if !self.queue.nobody_in_line()
+            && let Ready::At(at) = self.ready(now)
+        {
+            first = earlier(first, Some(at));
         }
-        let times = [
-            at,
-            self.queue.overdue_at(),
-            self.queue.expires(),
-            self.gives_up_at().filter(|at| *at > now),
-        ];
-        if let Some(first) = times.into_iter().flatten().min() {
-            self.alarms.move_all_to(first);
+        if self.health.is_some() {
+            first = earlier(first, self.gives_up_at().filter(|at| *at > now));
+        }
+        if let Some(at) = first {
+            self.alarms.move_all_to(at);
         }
     }
 
     /// An alarm rings: tells all for whom it is time.
-    pub(super) fn ring(&mut self, key: AlarmKey, now: Instant) -> Rung {
-        let rung = self.alarms.rung(key, now, &mut self.queue.wake);
-        match rung {
-            Rung::Before => return rung,
+    pub(super) fn ring(&mut self, key: AlarmKey, now: Instant) {
+        match self.alarms.rung(key, now, &mut self.queue.wake) {
+            Rung::Before => return,
             Rung::Ended => self.queue.tell_all(),
             Rung::Due => {}
         }
@@ -297,7 +328,6 @@ impl State {
             self.queue.tell_all();
         }
         self.call_next(now);
-        rung
     }
 
     /// The runtime of an alarm has ended: all who rely on it look for another one.
@@ -319,7 +349,7 @@ impl State {
         }
         self.unwatch(held);
         let alarm = caller.alarm(&mut self.alarms);
-        held.watch = Some(self.alarms.watch(alarm, ends, caller.waker));
+        held.watch = Some(self.alarms.watch(alarm, ends, caller.waker.clone()));
         true
     }
 
@@ -336,5 +366,12 @@ fn is_late(at: Instant, latest: Instant, now: Instant) -> bool {
         at + TIMER > latest
     } else {
         now >= latest
+    }
+}
+
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }

@@ -15,7 +15,10 @@ use std::{sync::Arc, task::Waker};
 
 use tokio::{runtime, time::Instant};
 
-use super::{timer::Timer, wakers::Wakers};
+use super::{
+    timer::Timer,
+    wakers::{WakerId, Wakers},
+};
 
 /// The alarm on which somebody relies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,7 +30,19 @@ pub(super) struct AlarmKey {
 
 /// An attempt that is told when its time is over.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Watch(u32);
+pub(super) struct Watch {
+    index: u32,
+    /// Whom is told, and how many alarms had ended before: as long as both are the same, it is told.
+    task: WakerId,
+    ended: u32,
+}
+
+impl Watch {
+    /// Whether it tells the task of `waker`, after `ended` alarms have ended.
+    pub(super) fn tells(&self, waker: &Waker, ended: u32) -> bool {
+        self.ended == ended && self.task == WakerId::of(waker)
+    }
+}
 
 #[derive(Debug)]
 struct Alarm {
@@ -63,6 +78,8 @@ pub(super) struct Alarms {
     free: Vec<u32>,
     /// At least one is moved.
     is_moved: bool,
+    /// How many have ended.
+    ended: u32,
 }
 
 /// What the ringing of an alarm means.
@@ -121,13 +138,17 @@ impl Alarms {
         key
     }
 
-    pub(super) fn has_ended(&self, key: AlarmKey) -> bool {
-        self.of(key).runtime.is_none()
+    /// Whether those who rely on it are told.
+    pub(super) fn goes_on(&self, key: AlarmKey) -> bool {
+        let alarm = self.list[key.index as usize].as_ref();
+        alarm.is_some_and(|alarm| alarm.serial == key.serial && alarm.runtime.is_some())
     }
 
-    /// A waiter relies on it from here on.
-    pub(super) fn attend(&mut self, key: AlarmKey) {
-        self.of_mut(key).waiters += 1;
+    /// A waiter relies on it from here on. Whether it is the first to.
+    pub(super) fn attend(&mut self, key: AlarmKey) -> bool {
+        let alarm = self.of_mut(key);
+        alarm.waiters += 1;
+        alarm.waiters == 1
     }
 
     pub(super) fn leave(&mut self, key: AlarmKey) {
@@ -136,34 +157,33 @@ impl Alarms {
     }
 
     /// Tells `waker` at `ends`, until [`unwatch`](Self::unwatch).
-    pub(super) fn watch(&mut self, key: AlarmKey, ends: Instant, waker: &Waker) -> Watch {
+    pub(super) fn watch(&mut self, key: AlarmKey, ends: Instant, waker: Waker) -> Watch {
+        let (task, ended) = (WakerId::of(&waker), self.ended);
         let watched = Watched {
             ends,
-            waker: Some(waker.clone()),
+            waker: Some(waker),
             alarm: Some(key),
         };
         let alarm = self.of_mut(key);
         alarm.attempts += 1;
         alarm.ends = Some(alarm.ends.map_or(ends, |known| known.min(ends)));
         self.move_to(key, ends);
-        match self.free.pop() {
-            Some(index) => {
-                self.watched[index as usize] = watched;
-                Watch(index)
-            }
-            None => {
-                self.watched.push(watched);
-                // There are fewer than 2^32 futures in memory.
-                Watch((self.watched.len() - 1) as u32)
-            }
-        }
+        let index = if let Some(index) = self.free.pop() {
+            self.watched[index as usize] = watched;
+            index
+        } else {
+            self.watched.push(watched);
+            // There are fewer than 2^32 futures in memory.
+            (self.watched.len() - 1) as u32
+        };
+        Watch { index, task, ended }
     }
 
     pub(super) fn unwatch(&mut self, watch: Watch, spent: &mut Wakers) {
-        let watched = &mut self.watched[watch.0 as usize];
+        let watched = &mut self.watched[watch.index as usize];
         spent.push(watched.waker.take());
         let alarm = watched.alarm.take();
-        self.free.push(watch.0);
+        self.free.push(watch.index);
         if let Some(key) = alarm {
             self.of_mut(key).attempts -= 1;
             self.close_if_over(key);
@@ -220,6 +240,7 @@ impl Alarms {
         alarm.runtime = None;
         alarm.at = None;
         alarm.is_moved = false;
+        self.ended = self.ended.wrapping_add(1);
         for watched in &mut self.watched {
             if watched.alarm == Some(key) {
                 wake.push(watched.waker.take());
@@ -244,11 +265,18 @@ impl Alarms {
         next
     }
 
+    pub(super) fn is_moved(&self) -> bool {
+        self.is_moved
+    }
+
+    /// How many alarms have ended.
+    pub(super) fn ended(&self) -> u32 {
+        self.ended
+    }
+
     /// The timers that do not know yet when to ring.
     pub(super) fn take_moved(&mut self) -> Vec<(AlarmKey, Arc<Timer>)> {
-        if !std::mem::take(&mut self.is_moved) {
-            return Vec::new();
-        }
+        self.is_moved = false;
         let indices = 0u32..;
         let moved = indices.zip(&mut self.list).filter_map(|(index, alarm)| {
             let alarm = alarm.as_mut()?;

@@ -20,7 +20,7 @@ use super::{
 const LOGGED: usize = 64;
 
 /// Stands for "never" where an instant is needed and the sum overflows.
-const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
+pub(super) const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
 
 pub(super) async fn run<T, E, C, Fut>(
     shared: Arc<Shared>,
@@ -251,15 +251,10 @@ impl Hold<'_> {
     /// The attempt that has just entered.
     pub(super) fn attempt(&self, trail: &Trail, started: Instant, is_hedge: bool) -> Attempt {
         let pass = self.held.pass.as_ref();
-        let Op {
-            deadline, timeout, ..
-        } = trail.op;
-        let limit = timeout.unwrap_or(self.shared.attempt_timeout);
-        let own = started.checked_add(limit).unwrap_or_else(|| started + FAR);
         Attempt {
             number: trail.sent,
             started,
-            ends: deadline.map_or(own, |deadline| deadline.min(own)),
+            ends: trail.op.ends(started, self.shared.attempt_timeout),
             is_hedge,
             shared: Arc::clone(self.shared),
             pass: pass.expect("what has entered has a pass").id,

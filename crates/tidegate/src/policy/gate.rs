@@ -11,11 +11,12 @@ use std::{
     time::Duration,
 };
 
+use crossbeam_utils::CachePadded;
 use tokio::time::Instant;
 
 use super::{
     admission::Look,
-    alarm::{AlarmKey, Alarms, Rung},
+    alarm::{AlarmKey, Alarms},
     error::StopReason,
     op::Op,
     state::{Held, State, Trail},
@@ -29,7 +30,8 @@ pub(super) struct Shared {
     hedges: bool,
     /// How many runtimes ended under an alarm: those who rely on one look whether it was theirs.
     ended: AtomicU32,
-    state: Mutex<State>,
+    /// Not in one line of the cache with the count of clones, which every call changes.
+    state: CachePadded<Mutex<State>>,
 }
 
 impl Shared {
@@ -39,12 +41,13 @@ impl Shared {
             attempt_timeout,
             hedges: state.hedge.is_some(),
             ended: AtomicU32::new(0),
-            state: Mutex::new(state),
+            state: CachePadded::new(Mutex::new(state)),
         }
     }
 
     /// Decides something.
     pub(super) fn with<R>(&self, decide: impl FnOnce(&mut State, Instant) -> R) -> R {
+        // Read before the lock is taken, which is held as briefly as possible: a clock may be slower than a decision.
         let now = Instant::now();
         // The state is consistent between decisions, and a decision does not call foreign code: poison means nothing here.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -52,13 +55,15 @@ impl Shared {
         let result = decide(&mut state, now);
         let wake = std::mem::take(&mut state.queue.wake);
         let spent = std::mem::take(&mut state.queue.spent);
-        let moved = state.alarms.take_moved();
+        let moved = state.alarms.is_moved().then(|| state.alarms.take_moved());
         drop(state);
         // Wakers are foreign code: they may come back to this very lock.
-        drop(spent);
         wake.wake_all();
-        for (key, timer) in moved {
-            self.set_timer(key, &timer);
+        drop(spent);
+        if let Some(moved) = moved {
+            for (key, timer) in moved {
+                self.set_timer(key, &timer);
+            }
         }
         result
     }
@@ -66,9 +71,8 @@ impl Shared {
     /// An alarm rings.
     pub(super) fn ring(&self, key: AlarmKey) {
         self.with(|state, now| {
-            if state.ring(key, now) == Rung::Ended {
-                self.ended.fetch_add(1, Ordering::Release);
-            }
+            state.ring(key, now);
+            self.ended.store(state.alarms.ended(), Ordering::Release);
         });
     }
 
@@ -76,7 +80,7 @@ impl Shared {
     pub(super) fn end_alarm(&self, key: AlarmKey) {
         self.with(|state, _| {
             state.end_alarm(key);
-            self.ended.fetch_add(1, Ordering::Release);
+            self.ended.store(state.alarms.ended(), Ordering::Release);
         });
     }
 }
@@ -87,7 +91,18 @@ pub(super) struct Caller<'a> {
     pub(super) waker: &'a Waker,
 }
 
-impl Caller<'_> {
+impl<'a> Caller<'a> {
+    fn new(shared: &'a Arc<Shared>, waker: &'a Waker) -> Self {
+        Self { shared, waker }
+    }
+
+    /// When an attempt of `op` that starts now ends at the latest.
+    pub(super) fn ends(&self, op: &Op, started: Instant) -> Instant {
+        op.ends(started, self.shared.attempt_timeout)
+    }
+
+    /// The alarm of this runtime.
+    ///
     /// # Panics
     ///
     /// Outside a runtime with time enabled.
@@ -129,10 +144,7 @@ impl Hold<'_> {
     pub(super) async fn enter(&mut self, trail: &mut Trail) -> Result<Instant, StopReason> {
         let Self { shared, held } = self;
         poll_fn(|cx| {
-            let caller = Caller {
-                shared,
-                waker: cx.waker(),
-            };
+            let caller = Caller::new(shared, cx.waker());
             match shared.with(|state, now| state.look(held, trail, &caller, now)) {
                 Look::Entered(started) => Poll::Ready(Ok(started)),
                 Look::Refused(why) => Poll::Ready(Err(why)),
@@ -148,25 +160,24 @@ impl Hold<'_> {
     pub(super) async fn make<F: Future>(&mut self, ends: Instant, attempt: F) -> Option<F::Output> {
         let Self { shared, held } = self;
         let mut attempt = pin!(attempt);
-        let mut told: Option<(Waker, u32)> = None;
+        let mut has_waited = false;
         poll_fn(|cx| {
             if let Poll::Ready(output) = attempt.as_mut().poll(cx) {
                 return Poll::Ready(Some(output));
             }
+            let has_waited = std::mem::replace(&mut has_waited, true);
             let ended = shared.ended.load(Ordering::Acquire);
-            let waker = cx.waker();
-            let is_watched = told
-                .as_ref()
-                .is_some_and(|(known, then)| *then == ended && known.will_wake(waker));
-            if is_watched {
-                return match Instant::now() < ends {
-                    true => Poll::Pending,
-                    false => Poll::Ready(None),
-                };
-            }
-            told = Some((waker.clone(), ended));
-            let caller = Caller { shared, waker };
-            match shared.with(|state, now| state.watch(held, ends, &caller, now)) {
+            let is_watched = held
+                .watch
+                .is_some_and(|watch| watch.tells(cx.waker(), ended));
+            let goes_on = if !is_watched {
+                let caller = Caller::new(shared, cx.waker());
+                shared.with(|state, now| state.watch(held, ends, &caller, now))
+            } else {
+                // If it has just been let through it has time left, and will be told.
+                !has_waited || Instant::now() < ends
+            };
+            match goes_on {
                 true => Poll::Pending,
                 false => Poll::Ready(None),
             }

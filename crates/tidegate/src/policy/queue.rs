@@ -62,7 +62,7 @@ enum Place {
 
 #[derive(Debug)]
 struct Waiter {
-    /// It has one unless it was called or its time is over.
+    /// It has one unless it was told to look for itself.
     waker: Option<Waker>,
     alarm: AlarmKey,
     rank: Rank,
@@ -145,6 +145,11 @@ impl Queue {
         self.lines.iter().all(|line| line.len == 0)
     }
 
+    /// Nobody is in line or was called.
+    pub(super) fn nobody_is_there(&self) -> bool {
+        self.called.len == 0 && self.nobody_in_line()
+    }
+
     /// Joins the end of the line of `rank`.
     pub(super) fn join(
         &mut self,
@@ -187,7 +192,7 @@ impl Queue {
         self.waiters[ticket.0 as usize].place == Place::Called
     }
 
-    /// Whether `ticket` is in line, and whoever calls it or the alarm `alarm` will reach it by `waker`.
+    /// The alarm that it relies on, if it is in line and reached by `waker`.
     pub(super) fn reaches(&self, ticket: Ticket, waker: &Waker) -> Option<AlarmKey> {
         let waiter = &self.waiters[ticket.0 as usize];
         let known = waiter.waker.as_ref()?;
@@ -211,7 +216,6 @@ impl Queue {
         let was_called = self.waiters[ticket.0 as usize].place == Place::Called;
         self.take_out(ticket.0);
         let waiter = &mut self.waiters[ticket.0 as usize];
-        self.spent.push(waiter.waker.take());
         self.present[waiter.rank as usize] -= 1;
         waiter.place = Place::Free;
         waiter.next = std::mem::replace(&mut self.free, ticket.0);
@@ -219,6 +223,7 @@ impl Queue {
             was_called,
             joined: waiter.joined,
             alarm: waiter.alarm,
+            waker: waiter.waker.take(),
         }
     }
 
@@ -252,7 +257,7 @@ impl Queue {
         let waiter = &mut self.waiters[index as usize];
         waiter.place = Place::Called;
         waiter.called = now;
-        self.wake.push(waiter.waker.take());
+        self.wake.push(waiter.waker.clone());
         let last = self.called.last;
         self.link(index, last, NONE);
         true
@@ -420,12 +425,13 @@ impl Queue {
 }
 
 /// What a waiter leaves behind.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Left {
     /// A permit was kept for it.
     pub(super) was_called: bool,
     pub(super) joined: Instant,
     pub(super) alarm: AlarmKey,
+    pub(super) waker: Option<Waker>,
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Wakers that are set aside under a lock, since they are foreign code.
+//! Wakers: those that are set aside under a lock, since they are foreign code, and whom they wake.
 
 use std::task::Waker;
 
@@ -19,8 +19,27 @@ impl Wakers {
     }
 
     pub(super) fn wake_all(self) {
-        for waker in self.one.into_iter().chain(self.more) {
+        if let Some(waker) = self.one {
             waker.wake();
+        }
+        for waker in self.more {
+            waker.wake();
+        }
+    }
+}
+
+/// Who is woken by a waker, to be compared with others as long as a waker of that task is kept somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct WakerId {
+    data: usize,
+    vtable: usize,
+}
+
+impl WakerId {
+    pub(super) fn of(waker: &Waker) -> Self {
+        Self {
+            data: waker.data().addr(),
+            vtable: std::ptr::from_ref(waker.vtable()).addr(),
         }
     }
 }
