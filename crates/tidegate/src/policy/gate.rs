@@ -53,13 +53,14 @@ impl Shared {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = state.advance(now);
         let result = decide(&mut state, now);
-        let wake = std::mem::take(&mut state.queue.wake);
-        let spent = std::mem::take(&mut state.queue.spent);
+        let aside = state.queue.take_aside();
         let moved = state.alarms.is_moved().then(|| state.alarms.take_moved());
         drop(state);
         // Wakers are foreign code: they may come back to this very lock.
-        wake.wake_all();
-        drop(spent);
+        if let Some((wake, spent)) = aside {
+            wake.wake_all();
+            drop(spent);
+        }
         if let Some(moved) = moved {
             for (key, timer) in moved {
                 self.set_timer(key, &timer);

@@ -131,6 +131,17 @@ impl Queue {
         }
     }
 
+    /// What to wake and what to drop, if there is anything.
+    pub(super) fn take_aside(&mut self) -> Option<(Wakers, Wakers)> {
+        if self.wake.is_empty() && self.spent.is_empty() {
+            return None;
+        }
+        Some((
+            std::mem::take(&mut self.wake),
+            std::mem::take(&mut self.spent),
+        ))
+    }
+
     /// Calls that wait. A hedge is none: the call it belongs to is in flight.
     pub(super) fn waiting(&self) -> usize {
         self.present[Rank::Retry as usize] + self.present[Rank::First as usize]

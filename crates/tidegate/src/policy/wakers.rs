@@ -18,6 +18,10 @@ impl Wakers {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.one.is_none()
+    }
+
     pub(super) fn wake_all(self) {
         if let Some(waker) = self.one {
             waker.wake();
