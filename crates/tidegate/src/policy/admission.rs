@@ -284,6 +284,7 @@ impl State {
 
     /// Calls those who may enter now, and sees to it that the others are told when they may.
     pub(super) fn call_next(&mut self, now: Instant) {
+        self.pause_if_spent(now);
         if self.queue.nobody_is_there() {
             return;
         }
@@ -307,6 +308,9 @@ impl State {
         {
             first = earlier(first, Some(at));
         }
+        // What is left may be too little, and is renewed at a known time.
+        let renewed = self.limiter.quota.is_spent(self.queue.called(), now);
+        first = earlier(first, renewed);
         if self.health.is_some() {
             first = earlier(first, self.gives_up_at().filter(|at| *at > now));
         }

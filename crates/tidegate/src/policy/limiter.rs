@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::quota::QuotaWatch;
+
 /// What an attempt that wants to leave has to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ready {
     Now,
-    /// For the token that is due then.
+    /// For what is due then: a token, a new quota.
     At(Instant),
     /// For another attempt to end, or for one that was called to come.
     OnRelease,
@@ -23,6 +25,7 @@ pub(super) struct Limiter {
     /// The most attempts there ever were in flight.
     pub(super) peak: usize,
     pub(super) rate: Option<Gcra>,
+    pub(super) quota: QuotaWatch,
 }
 
 impl Limiter {
@@ -32,6 +35,7 @@ impl Limiter {
             limit,
             peak: 0,
             rate,
+            quota: QuotaWatch::default(),
         }
     }
 
@@ -39,6 +43,15 @@ impl Limiter {
     pub(super) fn ready(&self, called: usize, now: Instant) -> Ready {
         if self.in_flight + called >= self.limit {
             return Ready::OnRelease;
+        }
+        if let Some(resets) = self.quota.is_spent(called, now) {
+            // An answer that is on its way may say that more remains.
+            let alone = self.in_flight + called == 0;
+            return if alone {
+                Ready::At(resets)
+            } else {
+                Ready::OnRelease
+            };
         }
         match &self.rate {
             // When the next token is due is known once those called have taken theirs.
@@ -52,6 +65,7 @@ impl Limiter {
     pub(super) fn take(&mut self, now: Instant) {
         self.in_flight += 1;
         self.peak = self.peak.max(self.in_flight);
+        self.quota.take(now);
         if let Some(rate) = &mut self.rate {
             rate.book(now);
         }

@@ -96,6 +96,7 @@ mod outcome;
 mod pause;
 mod permit;
 mod queue;
+mod quota;
 mod snapshot;
 mod state;
 mod tally;

@@ -110,11 +110,13 @@ pub struct Attempt {
 
 impl Attempt {
     /// Tells the policy what the service said of its quota. If nothing remains, nobody is sent before the reset.
+    ///
+    /// Else no more are sent before the reset than remain, less those that are on their way: whether the service has
+    /// counted them is not known. When none is left, an answer to one of these may say that there are more; if none is on
+    /// its way, the service pauses until the reset.
     pub fn quota(&self, quota: Quota) {
-        if quota.remaining == 0 {
-            self.shared
-                .with(|state, now| state.quota_spent(quota.reset_at, now));
-        }
+        self.shared
+            .with(|state, now| state.learn_quota(self.pass, quota, now));
     }
 }
 

@@ -252,3 +252,67 @@ async fn a_panicking_attempt_returns_its_permit() {
         .await
         .unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_smaller_limit_lets_the_surplus_finish_and_nobody_in_until_then() {
+    let (policy, service) = (policy().in_flight(8).build().unwrap(), Service::default());
+    let mut calls = JoinSet::new();
+    for n in 0..20 {
+        let (policy, service) = (policy.clone(), service.clone());
+        calls.spawn(async move {
+            let serve = async |_| -> Answer {
+                service.serve(ms(100) + ms(10) * (n % 8)).await;
+                Ok(1)
+            };
+            policy.call(Op::idempotent(), serve).await.unwrap()
+        });
+    }
+    sleep(ms(50)).await;
+    policy.set_in_flight(2).unwrap();
+    let start = Instant::now() - ms(50);
+    calls.join_all().await;
+    let sends = service.sends();
+    // Of the first eight, which end from 100 ms to 170, six leave without another taking their place.
+    assert!(sends[..8].iter().all(|at| *at == start));
+    assert_eq!((sends[8], sends[9]), (start + ms(160), start + ms(170)));
+    assert_eq!(policy.snapshot().in_flight, 0);
+    let service = Service::default();
+    let mut calls = JoinSet::new();
+    for _ in 0..5 {
+        let (policy, service) = (policy.clone(), service.clone());
+        calls.spawn(async move {
+            let serve = async |_| -> Answer {
+                service.serve(ms(1)).await;
+                Ok(1)
+            };
+            policy.call(Op::idempotent(), serve).await.unwrap()
+        });
+    }
+    calls.join_all().await;
+    assert_eq!(service.most_open(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_shrinks_takes_back_what_was_kept_for_those_called() {
+    let (policy, service) = (policy().in_flight(4).build().unwrap(), Service::default());
+    let mut calls = JoinSet::new();
+    for _ in 0..12 {
+        let (policy, service) = (policy.clone(), service.clone());
+        calls.spawn(async move {
+            let serve = async |_| -> Answer {
+                service.serve(ms(10)).await;
+                Ok(1)
+            };
+            policy.call(Op::idempotent(), serve).await.unwrap()
+        });
+    }
+    // Just when the first four end and the next four are called, before those are polled.
+    sleep(ms(10)).await;
+    policy.set_in_flight(1).unwrap();
+    calls.join_all().await;
+    let sends = service.sends();
+    let late = &sends[8..];
+    assert!(late.is_sorted_by(|a, b| *a + ms(10) <= *b), "{late:?}");
+    let snapshot = policy.snapshot();
+    assert_eq!((snapshot.in_flight, snapshot.waiting), (0, 0));
+}

@@ -1,6 +1,11 @@
-use tidegate::policy::{Attempt, Op, Quota, Retry, StopReason, Verdict};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use tidegate::policy::{Attempt, Op, Policy, Quota, Retry, StopReason, Verdict};
 use tokio::{
-    task::JoinSet,
+    task::{JoinSet, yield_now},
     time::{Instant, sleep},
 };
 
@@ -156,4 +161,106 @@ async fn two_stray_refusals_a_second_do_not_keep_the_service_from_its_rate() {
     }
     calls.join_all().await;
     assert!(start.elapsed() <= secs(12), "{:?}", start.elapsed());
+}
+
+/// A service that accepts `limit` requests before `resets`, and says after each how many remain.
+async fn quoted(policy: &Policy, limit: u64, resets: Instant, calls: usize) -> Service {
+    let (service, counted) = (Service::default(), Arc::new(AtomicU64::new(0)));
+    let mut tasks = JoinSet::new();
+    for _ in 0..calls {
+        let (policy, service, counted) = (policy.clone(), service.clone(), Arc::clone(&counted));
+        tasks.spawn(async move {
+            let serve = async |attempt: Attempt| -> Answer {
+                let before = counted.fetch_add(1, Ordering::Relaxed);
+                service.serve(ms(10)).await;
+                if Instant::now() < resets {
+                    assert!(before < limit, "more than the service accepts");
+                    attempt.quota(Quota {
+                        remaining: limit - 1 - before,
+                        reset_at: Some(resets),
+                    });
+                }
+                Ok(1)
+            };
+            policy.call(Op::idempotent(), serve).await.unwrap()
+        });
+    }
+    tasks.join_all().await;
+    service
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_are_sent_than_remain_and_all_that_remain_are() {
+    let policy = policy().in_flight(4).build().unwrap();
+    let (start, resets) = (Instant::now(), Instant::now() + secs(60));
+    let service = quoted(&policy, 20, resets, 50).await;
+    let before = service
+        .sends()
+        .iter()
+        .take_while(|at| **at < resets)
+        .count();
+    assert_eq!(before, 20);
+    // After the reset one probe first, then as many as may be in flight.
+    assert_eq!(service.sends()[20], resets);
+    assert_eq!(service.sends()[21], resets + ms(10));
+    assert!(start.elapsed() < secs(61));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_on_its_way_is_not_sent_twice() {
+    let policy = policy().in_flight(3).build().unwrap();
+    let resets = Instant::now() + secs(60);
+    let slow = |n: u32| {
+        policy.call(Op::idempotent(), move |attempt: Attempt| async move {
+            if n == 0 {
+                attempt.quota(Quota {
+                    remaining: 3,
+                    reset_at: Some(resets),
+                });
+                return Answer::Ok(n);
+            }
+            sleep(secs(5)).await;
+            Ok(n)
+        })
+    };
+    let mut calls = JoinSet::new();
+    calls.spawn(slow(1));
+    calls.spawn(slow(2));
+    yield_now().await;
+    slow(0).await.unwrap();
+    // Three remain and two are on their way, so one more is sent; the answers of the others say nothing new.
+    calls.spawn(slow(3));
+    calls.spawn(slow(4));
+    sleep(secs(20)).await;
+    assert_eq!(policy.snapshot().requests, 4);
+    assert_eq!(policy.snapshot().paused_until, Some(resets));
+    calls.join_all().await;
+    assert_eq!(Instant::now(), resets + secs(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewed_quota_is_not_waited_for_any_longer() {
+    let policy = policy().in_flight(2).build().unwrap();
+    let resets = Instant::now() + secs(2);
+    let hangs = policy.call(Op::idempotent(), async |_| -> Answer {
+        sleep(secs(9)).await;
+        Ok(1)
+    });
+    let hangs = tokio::spawn(hangs);
+    yield_now().await;
+    let tells = async |attempt: Attempt| -> Answer {
+        attempt.quota(Quota {
+            remaining: 1,
+            reset_at: Some(resets),
+        });
+        Ok(1)
+    };
+    policy.call(Op::idempotent(), tells).await.unwrap();
+    // The one that remains may be the one on its way, whose answer takes longer than the quota.
+    policy
+        .call(Op::idempotent(), async |_| -> Answer { Ok(1) })
+        .await
+        .unwrap();
+    assert_eq!(Instant::now(), resets);
+    hangs.await.unwrap().unwrap();
 }
