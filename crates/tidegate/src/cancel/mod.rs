@@ -43,7 +43,7 @@ pub(crate) use pulse::{Look, Pulse};
 pub(crate) use reason::Told;
 pub(crate) use room::{NoRoom, Room};
 pub(crate) use section::{Grace, Hold, Section};
-pub(crate) use tenure::{Lessor, Tenure, ask, tenure, tenure_above};
+pub(crate) use tenure::{Giver, Tenure, ask, tenure, tenure_above};
 
 use std::sync::{LockResult, PoisonError};
 

@@ -13,22 +13,22 @@ pub(crate) trait Tenure: Any + fmt::Debug + Send + Sync {
 }
 
 /// Gives the tenure of the code that is being polled, which only now needs one.
-pub(crate) type Lessor = fn() -> Option<Arc<dyn Tenure>>;
+pub(crate) type Giver = fn() -> Option<Arc<dyn Tenure>>;
 
 thread_local! {
-    static LESSOR: Cell<Option<Lessor>> = const { Cell::new(None) };
+    static GIVER: Cell<Option<Giver>> = const { Cell::new(None) };
 }
 
 /// Says whom to ask about the code that is about to be polled. Returns what was said before, to be said again after it.
 #[inline]
-pub(crate) fn ask(lessor: Option<Lessor>) -> Option<Lessor> {
-    LESSOR.replace(lessor)
+pub(crate) fn ask(giver: Option<Giver>) -> Option<Giver> {
+    GIVER.replace(giver)
 }
 
 /// The tenure of the calling code, for a scope that it opens.
 #[inline]
 pub(crate) fn tenure() -> Option<Arc<dyn Tenure>> {
-    LESSOR.get().and_then(|lessor| lessor())
+    GIVER.get().and_then(|giver| giver())
 }
 
 /// The tenure that the scope around the calling code belongs to, as far up as there is one.

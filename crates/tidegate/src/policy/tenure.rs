@@ -4,15 +4,15 @@
 //! An attempt that ends before takes a second place at the gate for what it leaves behind, just before it gives back its
 //! own; the last scope to fall idle gives that back.
 //!
-//! While an attempt is polled its *lease* lies in a slot of the thread. Only when a scope is opened, or a call inside has
-//! to decide about a repetition, is a *nest* made of the lease: an attempt that does neither allocates nothing.
+//! While an attempt is polled its *badge* lies in a slot of the thread. Only when a scope is opened, or a call inside has
+//! to decide about a repetition, is a *nest* made of the badge: an attempt that does neither allocates nothing.
 
 use super::{
     gate::{Hold, Shared},
     nested::Ledger,
     state::{State, Trail},
 };
-use crate::cancel::{Lessor, Tenure, ask, ignore_poison, tenure_above};
+use crate::cancel::{Giver, Tenure, ask, ignore_poison, tenure_above};
 use pin_project_lite::pin_project;
 use std::{
     any::Any,
@@ -25,14 +25,14 @@ use std::{
 
 thread_local! {
     /// The attempt that is being polled. Without a destructor, hence without a state to check at every access.
-    static LEASE: Cell<ManuallyDrop<Option<Lease>>> = const { Cell::new(ManuallyDrop::new(None)) };
+    static BADGE: Cell<ManuallyDrop<Option<Badge>>> = const { Cell::new(ManuallyDrop::new(None)) };
     /// Those that it is polled inside of, the outermost first.
-    static AROUND: RefCell<Vec<Lease>> = const { RefCell::new(Vec::new()) };
+    static AROUND: RefCell<Vec<Badge>> = const { RefCell::new(Vec::new()) };
 }
 
 /// What is needed to make an attempt's nest. Moved twice at every poll, so its size is speed.
 #[derive(Debug)]
-struct Lease {
+struct Badge {
     shared: Arc<Shared>,
     /// The attempt's, or that of an earlier attempt of the call.
     nest: Option<Arc<Nest>>,
@@ -47,7 +47,7 @@ impl Hold<'_> {
     /// For the attempt that has just entered.
     #[inline]
     pub(super) fn home<'c>(&self, trail: &Trail, nesting: &'c Nesting) -> Home<'c> {
-        let lease = Lease {
+        let badge = Badge {
             shared: self.shared.clone(),
             nest: None,
             further: trail.further,
@@ -56,13 +56,13 @@ impl Hold<'_> {
             probe: self.held.pass.is_some_and(|pass| pass.probe),
         };
         Home {
-            lease: Some(lease),
+            badge: Some(badge),
             nesting,
         }
     }
 }
 
-impl Lease {
+impl Badge {
     /// The nest, made when first asked for. `outer`: the attempt around the call.
     fn nest(&mut self, outer: impl FnOnce() -> Option<Arc<Nest>>) -> Arc<Nest> {
         if self.is_made
@@ -95,10 +95,10 @@ pub(super) fn around() -> Option<Arc<Nest>> {
     let Some(mut innermost) = swap(None) else {
         return above();
     };
-    let outer = AROUND.with_borrow_mut(|leases| {
+    let outer = AROUND.with_borrow_mut(|badges| {
         let mut outer = None;
-        for lease in leases {
-            outer = Some(lease.nest(|| outer.or_else(above)));
+        for badge in badges {
+            outer = Some(badge.nest(|| outer.or_else(above)));
         }
         outer
     });
@@ -108,11 +108,11 @@ pub(super) fn around() -> Option<Arc<Nest>> {
 }
 
 #[inline]
-fn swap(lease: Option<Lease>) -> Option<Lease> {
-    ManuallyDrop::into_inner(LEASE.replace(ManuallyDrop::new(lease)))
+fn swap(badge: Option<Badge>) -> Option<Badge> {
+    ManuallyDrop::into_inner(BADGE.replace(ManuallyDrop::new(badge)))
 }
 
-const LESSOR: Lessor = || around().map(|nest| nest as Arc<dyn Tenure>);
+const GIVER: Giver = || around().map(|nest| nest as Arc<dyn Tenure>);
 
 /// One attempt in which a scope was opened, or a call failed.
 #[derive(Debug)]
@@ -220,10 +220,10 @@ impl Nesting {
     }
 }
 
-/// Where an attempt's lease is between polls.
+/// Where an attempt's badge is between polls.
 #[derive(Debug)]
 pub(super) struct Home<'c> {
-    lease: Option<Lease>,
+    badge: Option<Badge>,
     nesting: &'c Nesting,
 }
 
@@ -231,21 +231,21 @@ impl Home<'_> {
     /// Another attempt of the call may have made its nest first.
     #[cold]
     fn know(&mut self, first: Arc<Nest>) {
-        if let Some(lease) = &mut self.lease {
-            lease.nest.get_or_insert(first);
+        if let Some(badge) = &mut self.badge {
+            badge.nest.get_or_insert(first);
         }
     }
 
     #[cold]
     fn tell(&self) {
-        if let Some(nest) = self.lease.as_ref().and_then(|lease| lease.nest.as_ref()) {
+        if let Some(nest) = self.badge.as_ref().and_then(|badge| badge.nest.as_ref()) {
             self.nesting.0.get_or_init(|| nest.clone());
         }
     }
 
     #[cold]
     fn end(&self) {
-        if let Some(nest) = self.lease.as_ref().and_then(|lease| lease.nest.as_ref()) {
+        if let Some(nest) = self.badge.as_ref().and_then(|badge| badge.nest.as_ref()) {
             nest.end();
         }
     }
@@ -272,7 +272,7 @@ struct End<'h, 'c>(&'h mut Home<'c>);
 impl Drop for End<'_, '_> {
     #[inline]
     fn drop(&mut self) {
-        if self.0.lease.as_ref().is_some_and(|lease| lease.is_made) {
+        if self.0.badge.as_ref().is_some_and(|badge| badge.is_made) {
             self.0.end();
         }
     }
@@ -299,10 +299,10 @@ impl<F: Future> Future for Inside<'_, '_, F> {
     }
 }
 
-/// As long as it lives the lease is in the thread's slot; it comes back also when the poll panics.
+/// As long as it lives the badge is in the thread's slot; it comes back also when the poll panics.
 struct Polled<'p, 'c> {
     home: &'p mut Home<'c>,
-    before: Option<Lessor>,
+    before: Option<Giver>,
 }
 
 impl<'p, 'c> Polled<'p, 'c> {
@@ -311,10 +311,10 @@ impl<'p, 'c> Polled<'p, 'c> {
         if let Some(first) = home.nesting.0.get() {
             home.know(first.clone());
         }
-        let before = ask(Some(LESSOR));
-        let outer = swap(home.lease.take());
+        let before = ask(Some(GIVER));
+        let outer = swap(home.badge.take());
         if let Some(outer) = outer {
-            AROUND.with_borrow_mut(|leases| leases.push(outer));
+            AROUND.with_borrow_mut(|badges| badges.push(outer));
         }
         Polled { home, before }
     }
@@ -326,11 +326,11 @@ impl Drop for Polled<'_, '_> {
         ask(self.before);
         // Who was to be asked before is another attempt, which this one is polled inside of.
         let outer = self.before.and_then(|_| AROUND.with_borrow_mut(Vec::pop));
-        let lease = self
+        let badge = self
             .home
-            .lease
+            .badge
             .insert(swap(outer).expect("it lies there during the poll"));
-        if lease.is_made {
+        if badge.is_made {
             self.home.tell();
         }
     }
