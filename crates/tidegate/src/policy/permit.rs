@@ -53,7 +53,7 @@ pub(super) struct Kept {
 }
 
 impl State {
-    fn keep(&mut self, pass: u64) {
+    pub(super) fn keep(&mut self, pass: u64) {
         match self.kept.iter_mut().find(|kept| kept.pass == pass) {
             Some(kept) => kept.holders += 1,
             None => self.kept.push(Kept {
@@ -64,7 +64,7 @@ impl State {
         }
     }
 
-    fn stop_keeping(&mut self, pass: u64, now: Instant) {
+    pub(super) fn stop_keeping(&mut self, pass: u64, now: Instant) {
         let at = self.kept.iter().position(|kept| kept.pass == pass);
         let at = at.expect("a pass is kept as long as it has holders");
         self.kept[at].holders -= 1;

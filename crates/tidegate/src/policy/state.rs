@@ -1,8 +1,8 @@
 //! All state of one policy. Nothing here waits; who may enter is in `admission`, what an outcome means in `outcome`.
 //!
 //! What must stay true:
-//! 1. `limiter.in_flight` is the number of [`Held::pass`]es, of those that have ended and are kept (`permit`), and of
-//!    attempts that have left something behind (`tenure`). Each pass is ended by exactly one of `succeed`, `fail`, `abandon`.
+//! 1. `limiter.in_flight` is the number of [`Held::pass`]es and of those that have ended and are kept, by hand or by what
+//!    their attempt has left behind. Each is ended by exactly one of `succeed`, `fail`, `abandon`.
 //! 2. At most one pass is a probe of health or pause, and `probes_out` counts it and what probes have left behind. What a
 //!    pass holds of the breaker ends as an outcome or is given back.
 //! 3. Whoever changes what the head of the queue waits for calls [`State::call_next`]. After that nobody is in line who could
@@ -270,12 +270,6 @@ impl State {
         self.end_pass(pass.id);
         self.probes_out -= usize::from(pass.probe);
         Some(pass)
-    }
-
-    /// Gives back the place of an attempt, of which nothing runs any more.
-    pub(super) fn give_back(&mut self, probe: bool) {
-        self.limiter.release();
-        self.probes_out -= usize::from(probe);
     }
 
     /// The call is over, or was dropped: whatever it holds comes back and counts for nothing.

@@ -1,8 +1,7 @@
 //! An attempt as the scopes and calls inside it see it: what has been opened in it, and what that keeps of the policy.
 //!
 //! A scope that is opened while an attempt is polled belongs to it, and counts in it as long as anything runs in the scope.
-//! An attempt that ends before takes a second place at the gate for what it leaves behind, just before it gives back its
-//! own; the last scope to fall idle gives that back.
+//! An attempt that ends before keeps its pass for what it leaves behind, until the last of its scopes has fallen idle.
 //!
 //! While an attempt is polled its *badge* lies in a slot of the thread. Only when a scope is opened, or a call inside has
 //! to decide about a repetition, is a *nest* made of the badge: an attempt that does neither allocates nothing.
@@ -22,6 +21,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, atomic::AtomicU32},
     task::{Context, Poll},
 };
+use tokio::time::Instant;
 
 thread_local! {
     /// The attempt that is being polled. Without a destructor, hence without a state to check at every access.
@@ -41,19 +41,22 @@ struct Badge {
     is_made: bool,
     idempotent: bool,
     probe: bool,
+    pass: u64,
 }
 
 impl Hold<'_> {
     /// For the attempt that has just entered.
     #[inline]
     pub(super) fn home<'c>(&self, trail: &Trail, nesting: &'c Nesting) -> Home<'c> {
+        let pass = self.held.pass.as_ref().expect("what has entered has one");
         let badge = Badge {
             shared: self.shared.clone(),
             nest: None,
             further: trail.further,
             is_made: false,
             idempotent: trail.op.idempotent,
-            probe: self.held.pass.is_some_and(|pass| pass.probe),
+            probe: pass.probe,
+            pass: pass.id,
         };
         Home {
             badge: Some(badge),
@@ -77,6 +80,7 @@ impl Badge {
             shared: self.shared.clone(),
             idempotent: self.idempotent,
             probe: self.probe,
+            pass: self.pass,
             outer,
             ledger,
             further: AtomicU32::new(self.further),
@@ -120,6 +124,7 @@ pub(super) struct Nest {
     pub(super) shared: Arc<Shared>,
     idempotent: bool,
     probe: bool,
+    pass: u64,
     outer: Option<Arc<Nest>>,
     /// `None`: it is this one, the first of an outermost call.
     ledger: Option<Ledger>,
@@ -132,7 +137,7 @@ pub(super) struct Nest {
 struct Left {
     /// Scopes of the attempt that run something.
     running: usize,
-    /// The attempt has ended before them, and they have its place.
+    /// The attempt has ended before them, and they keep its pass.
     keeps: bool,
 }
 
@@ -143,12 +148,13 @@ impl Nest {
         self.ledger.clone().unwrap_or_else(first)
     }
 
-    /// The attempt has ended, and still has its pass. If anything of it runs, that takes a place of its own.
+    /// The attempt is about to give back its pass: if anything of it runs, the pass is kept.
     fn end(&self) {
         if self.left().running == 0 {
             return;
         }
-        self.shared.with(|state, _| state.keep_place(self.probe));
+        self.shared
+            .with(|state, _| state.leave_behind(self.pass, self.probe));
         let is_over = {
             let mut left = self.left();
             left.keeps = left.running > 0;
@@ -160,10 +166,8 @@ impl Nest {
     }
 
     fn give_back(&self) {
-        self.shared.with(|state, now| {
-            state.give_back(self.probe);
-            state.call_next(now);
-        });
+        self.shared
+            .with(|state, now| state.is_gone(self.pass, self.probe, now));
     }
 
     fn left(&self) -> MutexGuard<'_, Left> {
@@ -202,10 +206,16 @@ impl Tenure for Nest {
 }
 
 impl State {
-    /// An attempt that is about to give back its pass has left something behind.
-    fn keep_place(&mut self, probe: bool) {
-        self.limiter.in_flight += 1;
+    /// The attempt with this pass is about to end, and has left something behind.
+    fn leave_behind(&mut self, pass: u64, probe: bool) {
+        self.keep(pass);
         self.probes_out += usize::from(probe);
+    }
+
+    fn is_gone(&mut self, pass: u64, probe: bool, now: Instant) {
+        self.probes_out -= usize::from(probe);
+        self.stop_keeping(pass, now);
+        self.call_next(now);
     }
 }
 
@@ -254,7 +264,7 @@ impl Home<'_> {
 pin_project! {
     /// An attempt, known to the scopes and calls inside it.
     ///
-    /// It must be gone before the attempt's pass is given back: what it leaves behind takes the pass's place.
+    /// It must be gone before the attempt's pass is given back, so that the pass is kept for what it leaves behind.
     ///
     /// # Cancel safety
     ///

@@ -276,3 +276,72 @@ async fn the_loser_of_a_hedged_attempt_keeps_its_permit_as_long_as_its_children_
     assert_eq!(in_flight(&policy), 0);
     assert_eq!(policy.snapshot().in_flight_max, 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_permit_that_is_kept_by_hand_as_well_comes_back_with_the_last_of_both() {
+    let policy = narrow();
+    let mut kept = None;
+    let attempt = |attempt: Attempt| {
+        kept = Some(attempt.keep_permit());
+        stuck(child_with_grace)
+    };
+    let call = policy.call(Op::idempotent().timeout(secs(1)), attempt);
+    call.await.unwrap_err();
+    sleep(secs(2)).await;
+    assert_eq!(in_flight(&policy), 1);
+    drop(kept);
+    assert_eq!(in_flight(&policy), 0);
+}
+
+/// On real threads, where attempts and their children end in any order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_threads_get_every_permit_back_from_what_attempts_leave_behind() {
+    let policy = policy().in_flight(3).build().unwrap();
+    let rest = async |yields: usize| {
+        for _ in 0..yields {
+            tokio::task::yield_now().await;
+        }
+    };
+    let tasks: Vec<_> = (0..24usize)
+        .map(|task| {
+            let policy = policy.clone();
+            tokio::spawn(async move {
+                for round in 0..100usize {
+                    let attempt = async |_: Attempt| -> Answer {
+                        let ended = scope("attempt", async |s: &Scope<Infallible>| {
+                            let child = async move {
+                                rest(round % 5).await;
+                                Ok(())
+                            };
+                            drop(s.try_spawn_with_grace("child", secs(60), child).unwrap());
+                            rest(task % 3).await;
+                            Ok(())
+                        });
+                        drop(ended.await);
+                        Ok(1)
+                    };
+                    let call = policy.call(Op::idempotent(), attempt);
+                    tokio::select! {
+                        _ = call => {}
+                        () = rest((task + round) % 9), if round % 2 == 0 => {}
+                    }
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    // Those that were left behind have a task each; all permits at once are there when these have ended.
+    let all = tokio::sync::Barrier::new(3);
+    let call = || {
+        policy.call(Op::idempotent(), async |_| -> Answer {
+            all.wait().await;
+            Ok(1)
+        })
+    };
+    let (a, b, c) = tokio::join!(call(), call(), call());
+    assert_eq!((a.unwrap(), b.unwrap(), c.unwrap()), (1, 1, 1));
+    let snapshot = policy.snapshot();
+    assert_eq!((snapshot.in_flight, snapshot.in_flight_max), (0, 3));
+}
