@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tidegate::policy::{
-    BadPolicy, Breaker, Classify, Hedge, Op, Outage, Policy, PolicyBuilder, Retry, Verdict,
+    Breaker, Classify, Hedge, Op, Outage, Policy, PolicyBuilder, Retry, Verdict,
 };
 
 /// The rate is one that no loop reaches; each call still takes a token.
@@ -19,25 +19,22 @@ pub const IN_FLIGHT: usize = 64;
 /// How long an attempt may take.
 pub const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Retry with its budget, breaker, health, permit, token and attempt timeout.
-pub fn all_but_the_hedge() -> PolicyBuilder {
-    Policy::named("all")
+/// Five stages: retry, its budget, permit, token and attempt timeout.
+pub fn five() -> PolicyBuilder {
+    Policy::named("five")
         .in_flight(IN_FLIGHT)
         .rate(RATE)
         .burst(1_000_000)
         .attempt_timeout(TIMEOUT)
         .retry(Retry::default())
-        .breaker(Breaker::default())
-        .outage(Outage::default())
 }
 
-/// The same, and a hedge for attempts that take long.
-///
-/// # Errors
-///
-/// None: the settings are valid.
-pub fn all() -> Result<Policy, BadPolicy> {
-    all_but_the_hedge().hedge(Hedge::default()).build()
+/// The same, and what acts only when there is trouble: breaker, health and hedge.
+pub fn all() -> PolicyBuilder {
+    five()
+        .breaker(Breaker::default())
+        .outage(Outage::default())
+        .hedge(Hedge::default())
 }
 
 /// Makes `n` calls, one after the other.

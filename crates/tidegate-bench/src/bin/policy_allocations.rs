@@ -21,14 +21,14 @@ const CALLS: usize = 10_000;
 
 fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let policy = stages::all()?;
-    let without_hedge = stages::all_but_the_hedge().build()?;
+    let all = stages::all().build()?;
+    let five = stages::five().build()?;
     let line = runtime.block_on(async {
         json!({
-            "done_at_once": per_call(&policy, attempt).await,
-            "waiting_once": per_call(&policy, waiting_attempt).await,
-            "done_at_once_without_hedge": per_call(&without_hedge, attempt).await,
-            "waiting_once_without_hedge": per_call(&without_hedge, waiting_attempt).await,
+            "done_at_once": per_call(&all, attempt).await,
+            "waiting_once": per_call(&all, waiting_attempt).await,
+            "done_at_once_without_breaker_health_hedge": per_call(&five, attempt).await,
+            "waiting_once_without_breaker_health_hedge": per_call(&five, waiting_attempt).await,
         })
     });
     Ok(writeln!(io::stdout(), "{line}")?)

@@ -1,14 +1,15 @@
-//! A call through every stage, against the layers of `tower` that are nearest to it.
+//! A call through five stages of a policy, against the five layers of `tower` that do the same.
 //!
-//! The layers do less: only the call pays the rate, not its retries; nothing watches the service's health; and the limits
-//! hold for one owner of the service, where a policy is shared.
+//! The layers do less, and the figure lets them: their retries pay no rate, a full service is not waited for, and the rate
+//! limit has one owner, where a policy is shared by its clones. The detail has the same layers shared, which takes a buffer
+//! and a task, and a policy with every stage it can have.
 
-use std::error::Error;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use tidegate::policy::PolicyBuilder;
 use tidegate_bench::stages::{self, Broken, attempt, calls, waiting_attempt};
 use tokio::time::{Sleep, sleep};
 use tower::retry::budget::{Budget, TpsBudget};
@@ -27,34 +28,54 @@ pub(super) const BENCH: Bench = Bench {
     run: against_tower,
 };
 
+const CALLS: usize = 50_000;
+
 fn against_tower(setting: &Setting) -> Fallible<Vec<Figure>> {
-    let at_once = pairs(setting, attempt)?;
-    let waiting = pairs(setting, waiting_attempt)?;
-    let ratios = Quartiles::of_ratios(&at_once);
+    let five = pairs(setting, stages::five(), attempt, || layers(attempt))?;
+    let waiting = pairs(setting, stages::five(), waiting_attempt, || {
+        layers(waiting_attempt)
+    })?;
+    let all = pairs(setting, stages::all(), attempt, || layers(attempt))?;
+    let shared = pairs(setting, stages::five(), attempt, || {
+        ServiceBuilder::new()
+            .buffer(stages::IN_FLIGHT)
+            .service(layers(attempt))
+    })?;
     let detail = json!({
-        "ratio": ratios,
-        "ours_ns": Quartiles::of(at_once.iter().map(|pair| pair.0)),
-        "theirs_ns": Quartiles::of(at_once.iter().map(|pair| pair.1)),
-        "waiting_once": {
-            "ratio": Quartiles::of_ratios(&waiting),
-            "ours_ns": Quartiles::of(waiting.iter().map(|pair| pair.0)),
-            "theirs_ns": Quartiles::of(waiting.iter().map(|pair| pair.1)),
-        },
+        "done_at_once": told(&five),
+        "waiting_once": told(&waiting),
+        "with_breaker_health_hedge": told(&all),
+        "layers_shared": told(&shared),
     });
-    Ok(vec![AGAINST_TOWER.measured(ratios.median, detail)])
+    Ok(vec![
+        AGAINST_TOWER.measured(Quartiles::of_ratios(&five).median, detail),
+    ])
 }
 
-fn pairs<Fut>(setting: &Setting, attempt: impl Fn() -> Fut + Copy) -> Fallible<Vec<(f64, f64)>>
+fn told(pairs: &[(f64, f64)]) -> Value {
+    json!({
+        "ratio": Quartiles::of_ratios(pairs),
+        "ours_ns": Quartiles::of(pairs.iter().map(|pair| pair.0)),
+        "theirs_ns": Quartiles::of(pairs.iter().map(|pair| pair.1)),
+    })
+}
+
+fn pairs<Fut, S>(
+    setting: &Setting,
+    ours: PolicyBuilder,
+    attempt: impl Fn() -> Fut + Copy,
+    theirs: impl Fn() -> S,
+) -> Fallible<Vec<(f64, f64)>>
 where
     Fut: Future<Output = Result<(), Broken>>,
+    S: Service<(), Response = (), Error = BoxError>,
 {
-    let n = 50_000;
-    let policy = stages::all()?;
+    let policy = ours.build()?;
     nanos_each(
         setting,
-        n,
-        || calls(&policy, n, attempt),
-        || calls_of(layers(attempt), n),
+        CALLS,
+        || calls(&policy, CALLS, attempt),
+        || calls_of(theirs(), CALLS),
     )
 }
 
@@ -69,10 +90,10 @@ where
 }
 
 fn layers<Fut>(
-    attempt: impl Fn() -> Fut + Copy,
-) -> impl Service<(), Response = (), Error = BoxError>
+    attempt: impl Fn() -> Fut + Clone + Send + 'static,
+) -> impl Service<(), Response = (), Error = BoxError, Future: Send> + Send
 where
-    Fut: Future<Output = Result<(), Broken>>,
+    Fut: Future<Output = Result<(), Broken>> + Send + 'static,
 {
     ServiceBuilder::new()
         .load_shed()
@@ -94,7 +115,7 @@ struct Again {
     budget: Arc<TpsBudget>,
 }
 
-impl retry::Policy<(), (), Box<dyn Error + Send + Sync>> for Again {
+impl retry::Policy<(), (), BoxError> for Again {
     type Future = Sleep;
 
     fn retry(&mut self, (): &mut (), result: &mut Result<(), BoxError>) -> Option<Sleep> {
