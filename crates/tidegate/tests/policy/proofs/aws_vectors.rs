@@ -120,7 +120,10 @@ impl Book {
                 ));
             }
         }
-        let name = format!("{} {} ({})", vector.behaviour, vector.name, vector.source);
+        let mut name = format!("{} {} ({})", vector.behaviour, vector.name, vector.source);
+        if let Some(why) = &vector.differs {
+            name = format!("{name}, although {why}");
+        }
         faults
             .into_iter()
             .map(|fault| format!("{name}: {fault}"))

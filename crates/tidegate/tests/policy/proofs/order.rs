@@ -61,6 +61,30 @@ struct Log {
     ends: Vec<Duration>,
 }
 
+/// What random plans have shown.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Attempts that started, and those among them that the model could judge.
+    pub(crate) starts: usize,
+    pub(crate) judged: usize,
+    pub(crate) faults: Vec<String>,
+}
+
+impl Found {
+    /// Plays one more plan, in virtual time.
+    pub(crate) async fn add(&mut self, rng: &mut fastrand::Rng) {
+        let plan = Plan::random(rng);
+        let log = plan.play().await;
+        let (judged, faults) = log.faults(&plan);
+        self.starts += log.starts.len();
+        self.judged += judged;
+        if !faults.is_empty() {
+            self.faults
+                .push(format!("{faults:#?}\n{log:#?}\n{plan:#?}"));
+        }
+    }
+}
+
 impl Plan {
     fn random(rng: &mut fastrand::Rng) -> Self {
         let hedged_after = (rng.u8(0..4) == 0).then(|| millis(rng, 5..60));
@@ -272,14 +296,10 @@ fn millis(rng: &mut fastrand::Rng, range: std::ops::Range<u64>) -> Duration {
 #[tokio::test(start_paused = true)]
 async fn calls_are_let_through_in_the_order_of_the_model() {
     let mut rng = fastrand::Rng::with_seed(4);
-    let (mut starts, mut judged) = (0, 0);
+    let mut found = Found::default();
     for _ in 0..2_000 {
-        let plan = Plan::random(&mut rng);
-        let log = plan.play().await;
-        let (count, faults) = log.faults(&plan);
-        assert!(faults.is_empty(), "{faults:#?}\n{log:#?}\n{plan:#?}");
-        starts += log.starts.len();
-        judged += count;
+        found.add(&mut rng).await;
+        assert!(found.faults.is_empty(), "{:#?}", found.faults);
     }
-    assert!(judged * 10 > starts * 8, "{judged} of {starts}");
+    assert!(found.judged * 10 > found.starts * 8, "{found:?}");
 }
