@@ -23,6 +23,7 @@ mod job;
 mod measure;
 mod policy;
 mod programs;
+mod proofs;
 mod runner;
 mod scenarios;
 mod scope;

@@ -3,7 +3,7 @@
 use crate::Fallible;
 use crate::figure::{Figure, Wanted};
 use crate::programs::Programs;
-use crate::{policy, runner, scenarios, scope, waiting};
+use crate::{policy, proofs, runner, scenarios, scope, waiting};
 
 /// Figures that come from the same measurement.
 #[derive(Debug)]
@@ -16,15 +16,12 @@ pub(crate) struct Bench {
 
 /// Everything, in the order in which it is measured.
 pub(crate) fn all() -> impl Iterator<Item = &'static Bench> {
-    [
-        scope::BENCHES,
-        waiting::BENCHES,
-        policy::BENCHES,
-        scenarios::BENCHES,
-    ]
-    .into_iter()
-    .chain(runner::BENCHES.iter().copied())
-    .flatten()
+    [scope::BENCHES, waiting::BENCHES, policy::BENCHES]
+        .into_iter()
+        .chain(runner::BENCHES.iter().copied())
+        // Last: once a clock of the process was virtual, tokio's cost more.
+        .chain([scenarios::BENCHES, proofs::BENCHES])
+        .flatten()
 }
 
 impl Bench {
