@@ -1,6 +1,6 @@
 //! The loop of one call: gate, attempt, verdict, and again.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -67,8 +67,11 @@ where
             None => {
                 let ends = this.ends;
                 let mut home = hold.home(&trail, &nesting);
-                let inside = Inside::new(&mut home, attempt(this));
-                let failed = match hold.make(ends, inside).await {
+                let output = {
+                    let inside = pin!(Inside::new(&mut home, attempt(this)));
+                    hold.make(ends, inside).await
+                };
+                let failed = match output {
                     Some(Ok(value)) => {
                         shared.with(|state, now| state.succeed(&mut hold.held, &trail, now));
                         return Ok(value);

@@ -2,7 +2,7 @@
 
 use std::{
     future::poll_fn,
-    pin::pin,
+    pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
@@ -157,10 +157,14 @@ impl Hold<'_> {
 
     /// Makes the attempt that was let through, until `ends` at the latest. `None`: its time is over.
     ///
-    /// Cancel safe: the attempt is dropped, and no longer waited for with the [`Hold`].
-    pub(super) async fn make<F: Future>(&mut self, ends: Instant, attempt: F) -> Option<F::Output> {
+    /// The attempt stays with the caller: it may be large, and is not to be moved. Cancel safe: it is no longer waited for
+    /// with the [`Hold`].
+    pub(super) async fn make<F: Future>(
+        &mut self,
+        ends: Instant,
+        mut attempt: Pin<&mut F>,
+    ) -> Option<F::Output> {
         let Self { shared, held } = self;
-        let mut attempt = pin!(attempt);
         let mut has_waited = false;
         poll_fn(|cx| {
             if let Poll::Ready(output) = attempt.as_mut().poll(cx) {
