@@ -1,13 +1,16 @@
 //! A permit comes back when everything has ended that runs in the scopes of its attempt.
 
-use std::{convert::Infallible, future::pending};
+use std::{convert::Infallible, future::pending, sync::mpsc};
 
 use tidegate::{
     Scope,
     policy::{Attempt, Hedge, HedgeAfter, Op, Outage, Policy, Verdict},
     scope, shield,
 };
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::oneshot,
+    time::{sleep, timeout},
+};
 
 use crate::support::{Answer, Failed, attempts, fail_times, ms, policy, secs, stop};
 
@@ -275,6 +278,36 @@ async fn the_loser_of_a_hedged_attempt_keeps_its_permit_as_long_as_its_children_
     sleep(secs(2)).await;
     assert_eq!(in_flight(&policy), 0);
     assert_eq!(policy.snapshot().in_flight_max, 2);
+}
+
+/// On real threads: nothing tells a closure to stop.
+#[tokio::test]
+async fn a_thread_of_an_attempt_keeps_its_permit() {
+    let policy = narrow();
+    let (go, wait) = mpsc::channel::<()>();
+    let (begins, begun) = oneshot::channel();
+    let begin = |s: &Scope<Infallible>| {
+        let work = move |_| {
+            begins.send(()).unwrap();
+            wait.recv().unwrap();
+            Ok(())
+        };
+        drop(s.spawn_blocking("thread", work).unwrap());
+    };
+    let mut begin = Some(begin);
+    let call = policy.call(Op::idempotent(), |_| stuck(begin.take().expect("once")));
+    tokio::select! {
+        _ = call => unreachable!("it never ends"),
+        begun = begun => begun.unwrap(),
+    }
+    assert_eq!(in_flight(&policy), 1);
+    let next = policy.call(Op::idempotent(), async |_| -> Answer { Ok(1) });
+    let (next, ()) = tokio::join!(next, async {
+        assert_eq!(policy.snapshot().waiting, 1);
+        go.send(()).unwrap();
+    });
+    assert_eq!(next.unwrap(), 1);
+    assert_eq!(in_flight(&policy), 0);
 }
 
 #[tokio::test(start_paused = true)]
