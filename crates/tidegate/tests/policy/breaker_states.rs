@@ -317,20 +317,30 @@ impl Model {
         {
             return true;
         }
-        let slice = |at: Instant| {
-            let since = at - self.first.unwrap_or(at);
-            since.as_nanos() / (self.rules.window / 10).as_nanos()
-        };
-        let recent = all
-            .iter()
-            .filter(|outcome| slice(outcome.at) + 10 > slice(now));
-        let count =
-            |what: fn(&Outcome) -> bool| recent.clone().filter(|it| what(it)).count() as f64;
-        let calls = count(|_| true);
+        let recent = self.recent(now);
+        let count = |what: fn(&Outcome) -> bool| recent.iter().filter(|it| what(it)).count() as f64;
+        let calls = recent.len() as f64;
         let enough = calls >= f64::from(self.rules.min_calls);
         let failed = count(|it| it.failed) >= self.rules.failure_ratio * calls;
         let slow = |slow: Slow| count(|it| it.slow) >= slow.ratio * calls;
         enough && (failed || self.rules.slow.is_some_and(slow))
+    }
+
+    /// What the window still holds, which forgets a tenth of itself at a time.
+    fn recent(&self, now: Instant) -> Vec<Outcome> {
+        let slice = |at: Instant| {
+            let since = at - self.first.unwrap_or(at);
+            since.as_nanos() / (self.rules.window / 10).as_nanos()
+        };
+        let mut recent = self.outcomes[self.from..].to_vec();
+        recent.retain(|outcome| slice(outcome.at) + 10 > slice(now));
+        recent
+    }
+
+    fn failure_ratio(&self, now: Instant) -> f64 {
+        let recent = self.recent(now);
+        let failed = recent.iter().filter(|outcome| outcome.failed).count();
+        failed as f64 / recent.len().max(1) as f64
     }
 
     /// It opens until an instant that only has bounds.
@@ -432,7 +442,12 @@ async fn compare(rng: &mut fastrand::Rng) {
                 }
             }
         }
-        assert_eq!(state(&policy), model.state, "step {step}: {rules:?}");
+        let seen = policy.snapshot().breaker.unwrap();
+        assert_eq!(seen.state, model.state, "step {step}: {rules:?}");
+        if seen.state == BreakerState::Closed {
+            let expected = model.failure_ratio(now);
+            assert_eq!(seen.failure_ratio, expected, "step {step}: {rules:?}");
+        }
     }
 }
 

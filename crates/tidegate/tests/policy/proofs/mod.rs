@@ -5,6 +5,7 @@ pub(crate) mod aws_vectors;
 pub(crate) mod consulted;
 pub(crate) mod deadlines;
 pub(crate) mod governor;
+pub(crate) mod nests;
 pub(crate) mod order;
 pub(crate) mod probes;
 pub(crate) mod ratio;
