@@ -210,15 +210,20 @@ impl State {
             .as_ref()
             .and_then(HealthWatch::down)
             .map(|down| down.probe_at);
+        let broken = self.breaker_wait(now);
         if let Some(probe_at) = down.max(self.pause.until()) {
             if self.probes_out > 0 {
                 return Ready::OnRelease;
             }
             if now < probe_at {
-                return Ready::At(probe_at);
+                // Nor earlier than the breaker lets it through: a wait that ends in another one may be of no use.
+                return match broken {
+                    Some(Ready::At(at)) => Ready::At(at.max(probe_at)),
+                    _ => Ready::At(probe_at),
+                };
             }
         }
-        if let Some(ready) = self.breaker_wait(now) {
+        if let Some(ready) = broken {
             return ready;
         }
         if called > 0 && self.is_probing() {

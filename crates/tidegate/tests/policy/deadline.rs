@@ -1,7 +1,7 @@
-use tidegate::policy::{Class, Op, Outage, Queue, StopReason, Verdict};
+use tidegate::policy::{Breaker, Class, Op, Outage, Queue, StopReason, Verdict};
 use tokio::time::{Instant, sleep};
 
-use crate::support::{Answer, Failed, call_with, ms, policy, secs};
+use crate::support::{Answer, Failed, call_with, fail_times, ms, policy, secs, stop};
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_for_a_token_that_comes_too_late_is_not_begun() {
@@ -168,4 +168,27 @@ async fn a_back_off_that_leaves_too_little_for_an_attempt_is_not_begun() {
     let error = policy.call(op, slow).await.unwrap_err();
     assert_eq!(error.why, StopReason::DeadlineTooClose);
     assert_eq!(start.elapsed(), ms(100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_for_a_probe_that_the_breaker_will_not_let_through_is_not_begun() {
+    let outage = Outage {
+        failures: 1,
+        ..Outage::default()
+    };
+    let policy = policy()
+        .outage(outage)
+        .breaker(Breaker::default())
+        .build()
+        .unwrap();
+    fail_times(&policy, 1, Verdict::overload()).await;
+    // The probe of the outage is due in 100 ms at most.
+    let start = Instant::now();
+    policy.open_breaker(Some(start + secs(10)));
+    let op = Op::idempotent().deadline(start + secs(5));
+    assert_eq!(
+        stop(&policy, op, &[Ok(1)]).await,
+        StopReason::DeadlineTooClose
+    );
+    assert_eq!(start.elapsed(), ms(0));
 }
