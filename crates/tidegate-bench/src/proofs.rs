@@ -18,7 +18,7 @@ mod checks;
 #[path = "../../tidegate-http/tests/http/retry_after.rs"]
 mod retry_after;
 
-use checks::{aws_vectors, consulted, deadlines, governor, order, probes, ratio, stops};
+use checks::{aws_vectors, consulted, deadlines, governor, nests, order, probes, ratio, stops};
 
 const DEADLINES: Wanted = Wanted::at_most("policy/t13_late_or_in_vain", "calls", 0.0);
 const LEAKS: Wanted = Wanted::at_most("policy/t14_leaks", "runs", 0.0);
@@ -26,6 +26,7 @@ const PROBES: Wanted = Wanted::at_most("policy/t15_excess_probes", "probes", 0.0
 const VECTORS: Wanted = Wanted::at_most("policy/t16_wrong_vectors", "vectors", 0.0);
 const ADMISSIONS: Wanted = Wanted::at_most("policy/t19_differing_admissions", "attempts", 0.0);
 const STAGES: Wanted = Wanted::at_most("policy/t20_silent_stages", "stages", 0.0);
+const NESTS: Wanted = Wanted::at_most("policy/unbounded_nests", "nests", 0.0);
 const ORDER: Wanted = Wanted::at_most("policy/out_of_order", "plans", 0.0);
 
 pub(crate) const BENCHES: &[Bench] = &[
@@ -35,6 +36,7 @@ pub(crate) const BENCHES: &[Bench] = &[
     proof(&[VECTORS], wrong_vectors),
     proof(&[ADMISSIONS], differing_admissions),
     proof(&[STAGES], silent_stages),
+    proof(&[NESTS], unbounded_nests),
     proof(&[ORDER], out_of_order),
 ];
 
@@ -160,6 +162,17 @@ fn differing_admissions(setting: &Setting) -> Fallible<Vec<Figure>> {
 fn silent_stages(_: &Setting) -> Fallible<Vec<Figure>> {
     let (stages, silent) = virtual_time()?.block_on(consulted::silent());
     found(STAGES, &silent, json!({ "stages": stages }))
+}
+
+fn unbounded_nests(setting: &Setting) -> Fallible<Vec<Figure>> {
+    let plans = setting.amount(20_000, 500);
+    let (mut rng, mut faults) = (rng(), Vec::new());
+    virtual_time()?.block_on(async {
+        for _ in 0..plans {
+            faults.extend(nests::fault(&mut rng).await);
+        }
+    });
+    found(NESTS, &faults, json!({ "nests": plans }))
 }
 
 fn out_of_order(setting: &Setting) -> Fallible<Vec<Figure>> {
