@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 use tidegate_test::{Api, Builder, Stats};
 
-use super::launch::{self, Launch, Report};
+use super::launch::{self, Hedges, Launch, Report};
 use crate::Fallible;
 use crate::figure::{Figure, Wanted};
 use crate::job::{Flow, Job};
@@ -41,7 +41,8 @@ const SEEDS: [u64; 5] = [1, 2, 3, 4, 5];
 #[derive(Debug, Serialize)]
 struct Run {
     seed: u64,
-    hedged: bool,
+    /// With `hedge: true`.
+    hedges: Option<Hedges>,
     /// Of the requests that the limit allows between the first and the last one.
     limit_used: f64,
     rate_max_1s: u64,
@@ -138,8 +139,7 @@ fn run(
     });
     let (_, report) = ran?;
     launch::remove(&launch.folder)?;
-    let run = Run::of(seed, stall, &api.stats(), &report, job.rows);
-    Ok(Run { hedged, ..run })
+    Ok(Run::of(seed, stall, &api.stats(), &report, job.rows))
 }
 
 /// 5 % 503, 2 % 429, 1 % never answered, 1 % gone.
@@ -174,7 +174,7 @@ impl Run {
         let limit = u64::from(LIMIT);
         Self {
             seed,
-            hedged: false,
+            hedges: report.hedges(),
             limit_used: stats.requests as f64 / (limit as f64 * seconds),
             rate_max_1s: stats.rate_max_1s,
             overrun: stats.rate_max_1s.saturating_sub(limit + 1),

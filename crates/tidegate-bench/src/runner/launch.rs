@@ -1,10 +1,11 @@
 //! Starting the runner, and what it says about a run.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Fallible;
 use crate::job::{Flow, Job};
@@ -27,9 +28,27 @@ pub(super) struct Report {
     pub(super) dead: u64,
     skipped: u64,
     pending: u64,
+    services: BTreeMap<String, ServiceReport>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct ServiceReport {
+    hedges: Option<Hedges>,
+}
+
+/// Requests sent beside one that took long, and those of them that answered first.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub(super) struct Hedges {
+    sent: u64,
+    won: u64,
 }
 
 impl Report {
+    /// Those of the service that every job asks.
+    pub(super) fn hedges(&self) -> Option<Hedges> {
+        self.services.get("api")?.hedges
+    }
+
     /// Whether each of `rows` records is in exactly one of the counts and none is open.
     pub(super) fn adds_up_to(&self, rows: u64) -> bool {
         self.read == rows && self.done + self.dead + self.skipped == rows && self.pending == 0
@@ -118,6 +137,7 @@ mod tests {
             dead: 1,
             skipped: 2,
             pending,
+            services: BTreeMap::new(),
         }
     }
 
