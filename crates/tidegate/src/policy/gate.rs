@@ -48,7 +48,11 @@ impl Shared {
     /// Decides something.
     pub(super) fn with<R>(&self, decide: impl FnOnce(&mut State, Instant) -> R) -> R {
         // Read before the lock is taken, which is held as briefly as possible: a clock may be slower than a decision.
-        let now = Instant::now();
+        self.with_at(Instant::now(), decide)
+    }
+
+    /// The same, where it is known how late it is.
+    fn with_at<R>(&self, now: Instant, decide: impl FnOnce(&mut State, Instant) -> R) -> R {
         // The state is consistent between decisions, and a decision does not call foreign code: poison means nothing here.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = state.advance(now);
@@ -177,7 +181,9 @@ impl Hold<'_> {
                 .is_some_and(|watch| watch.tells(cx.waker(), ended));
             let goes_on = if !is_watched {
                 let caller = Caller::new(shared, cx.waker());
-                shared.with(|state, now| state.watch(held, ends, &caller, now))
+                let entered = held.pass.filter(|_| !has_waited).map(|pass| pass.started);
+                let now = entered.unwrap_or_else(Instant::now);
+                shared.with_at(now, |state, now| state.watch(held, ends, &caller, now))
             } else {
                 // If it has just been let through it has time left, and will be told.
                 !has_waited || Instant::now() < ends

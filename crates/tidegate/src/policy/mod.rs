@@ -81,6 +81,7 @@ mod budget;
 mod builder;
 mod call;
 mod config;
+mod due;
 mod error;
 #[cfg(any(feature = "metrics", feature = "opentelemetry"))]
 pub mod export;
