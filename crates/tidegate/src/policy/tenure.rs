@@ -30,7 +30,8 @@ thread_local! {
     static AROUND: RefCell<Vec<Badge>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What is needed to make an attempt's nest. Moved twice at every poll, so its size is speed.
+/// What is needed to make an attempt's nest. Moved twice at every poll, so its size is speed; so is that no byte of it is
+/// left over, which would be copied apart.
 #[derive(Debug)]
 struct Badge {
     shared: Arc<Shared>,
@@ -38,10 +39,28 @@ struct Badge {
     nest: Option<Arc<Nest>>,
     /// Attempts that the call may make after this one.
     further: u32,
-    is_made: bool,
-    idempotent: bool,
-    probe: bool,
+    marks: Marks,
     pass: u64,
+}
+
+/// What is true of an attempt, in as many bytes as [`Badge`] has left.
+#[derive(Clone, Copy, Debug)]
+struct Marks(u32);
+
+impl Marks {
+    /// Its own nest is made.
+    const MADE: u32 = 1;
+    const IDEMPOTENT: u32 = 2;
+    const PROBE: u32 = 4;
+
+    fn new(idempotent: bool, probe: bool) -> Self {
+        Self(u32::from(idempotent) * Self::IDEMPOTENT + u32::from(probe) * Self::PROBE)
+    }
+
+    #[inline]
+    fn has(self, mark: u32) -> bool {
+        self.0 & mark != 0
+    }
 }
 
 impl Hold<'_> {
@@ -53,9 +72,7 @@ impl Hold<'_> {
             shared: self.shared.clone(),
             nest: None,
             further: trail.further,
-            is_made: false,
-            idempotent: trail.op.idempotent,
-            probe: pass.probe,
+            marks: Marks::new(trail.op.idempotent, pass.probe),
             pass: pass.id,
         };
         Home {
@@ -68,18 +85,18 @@ impl Hold<'_> {
 impl Badge {
     /// The nest, made when first asked for. `outer`: the attempt around the call.
     fn nest(&mut self, outer: impl FnOnce() -> Option<Arc<Nest>>) -> Arc<Nest> {
-        if self.is_made
+        if self.marks.has(Marks::MADE)
             && let Some(nest) = &self.nest
         {
             return nest.clone();
         }
         let outer = outer();
         let ledger = outer.as_ref().or(self.nest.as_ref()).map(Nest::ledger);
-        self.is_made = true;
+        self.marks.0 |= Marks::MADE;
         let nest = Nest {
             shared: self.shared.clone(),
-            idempotent: self.idempotent,
-            probe: self.probe,
+            idempotent: self.marks.has(Marks::IDEMPOTENT),
+            probe: self.marks.has(Marks::PROBE),
             pass: self.pass,
             outer,
             ledger,
@@ -282,7 +299,12 @@ struct End<'h, 'c>(&'h mut Home<'c>);
 impl Drop for End<'_, '_> {
     #[inline]
     fn drop(&mut self) {
-        if self.0.badge.as_ref().is_some_and(|badge| badge.is_made) {
+        if self
+            .0
+            .badge
+            .as_ref()
+            .is_some_and(|badge| badge.marks.has(Marks::MADE))
+        {
             self.0.end();
         }
     }
@@ -340,7 +362,7 @@ impl Drop for Polled<'_, '_> {
             .home
             .badge
             .insert(swap(outer).expect("it lies there during the poll"));
-        if badge.is_made {
+        if badge.marks.has(Marks::MADE) {
             self.home.tell();
         }
     }
