@@ -10,7 +10,7 @@ use super::{
     gate::Caller,
     health::HealthWatch,
     limiter::Ready,
-    queue::{Left, Order, Ticket},
+    queue::{Left, Order, Rank, Ticket},
     state::{Held, State, Trail},
 };
 
@@ -117,7 +117,7 @@ impl State {
         let may_enter = if self.queue.was_called(ticket) {
             self.ready_beside(self.queue.called() - 1, now) == Ready::Now
         } else {
-            self.stand(ticket, caller);
+            self.stand(ticket, caller, now);
             self.ready(now) == Ready::Now && self.queue.head(self.order(), now) == Some(ticket)
         };
         if may_enter {
@@ -130,14 +130,14 @@ impl State {
             return Look::Entered(started);
         }
         if self.queue.was_called(ticket) {
-            self.stand(ticket, caller);
+            self.stand(ticket, caller, now);
             self.call_next(now);
         }
         Look::Waits
     }
 
     /// The call stands in line, and whoever tells it to come reaches it where it is now.
-    fn stand(&mut self, ticket: Ticket, caller: &Caller<'_>) {
+    fn stand(&mut self, ticket: Ticket, caller: &Caller<'_>, now: Instant) {
         let known = self.queue.reaches(ticket, caller.waker);
         if known.is_some_and(|alarm| self.alarms.goes_on(alarm)) {
             return;
@@ -146,6 +146,8 @@ impl State {
         self.alarms.attend(alarm);
         let before = self.queue.stand(ticket, caller.waker, alarm);
         self.alarms.leave(before);
+        // Nobody may have relied on this one before, or it may ring too late for this one's deadline.
+        self.set_alarms(now);
     }
 
     /// Ends the wait of a call. It no longer relies on an alarm.
@@ -232,7 +234,7 @@ impl State {
     }
 
     /// Whether whoever is next is to prove that the service is back: then they go one by one.
-    fn is_probing(&self) -> bool {
+    pub(super) fn is_probing(&self) -> bool {
         let is_down = self.health.as_ref().and_then(HealthWatch::down).is_some();
         let is_closed = self.breaker.as_ref().is_none_or(BreakerWatch::is_closed);
         is_down || !is_closed || self.pause.until().is_some()
@@ -252,6 +254,9 @@ impl State {
 
     /// Why a call cannot wait at the gate, if it cannot.
     fn refusal(&self, trail: &Trail, now: Instant) -> Option<StopReason> {
+        if trail.rank == Rank::Hedge && self.is_in_trouble() {
+            return Some(StopReason::BudgetExhausted);
+        }
         if let Some(why) = self.broken(now) {
             return Some(why);
         }
@@ -308,7 +313,7 @@ impl State {
 /// Whether what is to begin at `at` begins too late.
 fn is_late(at: Instant, latest: Instant, now: Instant) -> bool {
     if at > now {
-        at + TIMER > latest
+        latest.saturating_duration_since(at) < TIMER
     } else {
         now >= latest
     }

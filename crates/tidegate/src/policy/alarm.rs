@@ -204,8 +204,15 @@ impl Alarms {
         self.is_moved |= is_moved;
     }
 
-    /// The timer of `key` has rung. Of its attempts those are told whose time is over.
-    pub(super) fn rung(&mut self, key: AlarmKey, now: Instant, wake: &mut Wakers) -> Rung {
+    /// The timer of `key` has rung. Of its attempts those are told whose time is over by the clock of their runtime, which
+    /// is what they look at; in a test it may stand apart from that of others.
+    pub(super) fn rung(
+        &mut self,
+        key: AlarmKey,
+        clock: Instant,
+        now: Instant,
+        wake: &mut Wakers,
+    ) -> Rung {
         let Some(alarm) = self.known(key) else {
             return Rung::Before;
         };
@@ -222,8 +229,8 @@ impl Alarms {
             self.list[key.index as usize] = None;
             return Rung::Due;
         }
-        if alarm.ends.is_some_and(|ends| ends <= now) {
-            let ends = self.tell(key, now, wake);
+        if alarm.ends.is_some_and(|ends| ends <= clock) {
+            let ends = self.tell(key, clock, wake);
             self.of_mut(key).ends = ends;
         }
         if let Some(ends) = self.of(key).ends {
@@ -308,13 +315,14 @@ impl Alarms {
         alarm.expect("an alarm on which somebody relies is not closed")
     }
 
-    /// An alarm of a runtime that has ended is closed by the last who relied on it, others by their ringing.
+    /// An alarm that will ring is closed by that, any other by the last who relied on it: nothing else would tell when its
+    /// runtime has ended, and its timer keeps that.
     fn close_if_over(&mut self, key: AlarmKey) {
         let alarm = self.of_mut(key);
         if alarm.attempts == 0 {
             alarm.ends = None;
         }
-        if alarm.runtime.is_none() && alarm.is_unused() {
+        if alarm.at.is_none() && alarm.is_unused() {
             self.list[key.index as usize] = None;
         }
     }

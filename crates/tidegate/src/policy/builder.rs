@@ -354,6 +354,7 @@ fn check_hedge(name: &str, hedge: &Hedge) -> Result<(), BadPolicy> {
     if let HedgeAfter::Quantile(share) = hedge.after {
         check_share(name, "hedge.after", share)?;
     }
+    check_count(name, "hedge.min_samples", hedge.min_samples)?;
     check_count(name, "hedge.tokens", hedge.tokens)
 }
 

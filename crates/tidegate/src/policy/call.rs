@@ -19,8 +19,13 @@ use super::{
 /// How many attempts a [`CallError`] lists.
 const LOGGED: usize = 64;
 
-/// Stands for "never" where an instant is needed and the sum overflows.
+/// Stands for "never": as far as a clock and a timer can be relied on.
 pub(super) const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
+
+/// `delay` after `from`, if a clock can hold that.
+pub(super) fn after(from: Instant, delay: Duration) -> Instant {
+    from.checked_add(delay.min(FAR)).unwrap_or(from)
+}
 
 pub(super) async fn run<T, E, C, Fut>(
     shared: Arc<Shared>,
@@ -95,7 +100,7 @@ where
         last = failed.error.or(last);
         match step {
             Step::Stop(why) => break why,
-            Step::Again(Some(at)) if at > now => sleep_until(at).await,
+            Step::Again(Some(at)) if at > now => sleep_until(at.min(after(now, FAR))).await,
             Step::Again(_) => {}
         }
     };
@@ -135,7 +140,7 @@ where
         Err(error) => error,
     };
     let now = Instant::now();
-    let own = now.checked_add(within).unwrap_or_else(|| now + FAR);
+    let own = after(now, within);
     let ends = op.deadline.map_or(own, |deadline| deadline.min(own));
     let mut counted = Fallback {
         shared: &shared,

@@ -49,9 +49,11 @@ pub struct Budget {
 impl Budget {
     /// A budget that lets repetitions be at most this share of the successes, for long, after 10 of them in a row.
     ///
-    /// Exact for shares with up to three decimals, from 0.001 to 1000; others are rounded to that.
+    /// Exact for shares with up to three decimals, from 0.001 to 1000; others are rounded to
+    /// that, and what is no number is the least.
     pub fn of_ratio(share: f64) -> Self {
         const COST: u32 = 1_000;
+        let share = if share.is_nan() { 0.0 } else { share };
         let earned = (share.clamp(0.001, 1_000.0) * f64::from(COST)).round() as u32;
         Self {
             tokens: 10 * COST,

@@ -30,8 +30,8 @@ impl State {
     }
 
     /// An alarm rings: tells all for whom it is time.
-    pub(super) fn ring(&mut self, key: AlarmKey, now: Instant) {
-        match self.alarms.rung(key, now, &mut self.queue.wake) {
+    pub(super) fn ring(&mut self, key: AlarmKey, clock: Instant, now: Instant) {
+        match self.alarms.rung(key, clock, now, &mut self.queue.wake) {
             Rung::Before => return,
             Rung::Ended => self.queue.tell_all(),
             Rung::Due => {}

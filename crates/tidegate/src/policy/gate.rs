@@ -2,6 +2,7 @@
 
 use std::{
     future::poll_fn,
+    panic::resume_unwind,
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
@@ -60,23 +61,27 @@ impl Shared {
         let aside = state.queue.take_aside();
         let moved = state.alarms.is_moved().then(|| state.alarms.take_moved());
         drop(state);
-        // Wakers are foreign code: they may come back to this very lock.
-        if let Some((wake, spent)) = aside {
-            wake.wake_all();
-            drop(spent);
-        }
+        // Wakers are foreign code: they may come back to this very lock, and panic, which must not cost others their turn.
+        let woken = match aside {
+            Some((wake, _spent)) => wake.wake_all(),
+            None => Ok(()),
+        };
         if let Some(moved) = moved {
             for (key, timer) in moved {
                 self.set_timer(key, &timer);
             }
+        }
+        if let Err(panic) = woken {
+            resume_unwind(panic);
         }
         result
     }
 
     /// An alarm rings.
     pub(super) fn ring(&self, key: AlarmKey) {
+        let clock = Instant::now();
         self.with(|state, now| {
-            state.ring(key, now);
+            state.ring(key, clock, now);
             self.ended.store(state.alarms.ended(), Ordering::Release);
         });
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Class, Sent, Verdict, backoff, config::Outage};
+use super::{Class, Sent, Verdict, backoff, call::after, config::Outage};
 
 /// What an outcome says about the service, whoever asked and whatever for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,12 +99,12 @@ impl HealthWatch {
             return;
         }
         if sign == Sign::Failure {
-            self.row.plain += 1;
+            self.row.plain = self.row.plain.saturating_add(1);
             self.row.since.get_or_insert(now);
         } else if counted {
             return;
         }
-        self.row.failures += 1;
+        self.row.failures = self.row.failures.saturating_add(1);
         let long = self
             .row
             .since
@@ -125,7 +125,7 @@ impl HealthWatch {
         self.down.get_or_insert(Down {
             since: now,
             class,
-            probe_at: now + first,
+            probe_at: after(now, first),
             probes: 0,
             dry,
         });
@@ -135,13 +135,15 @@ impl HealthWatch {
     pub(super) fn probe_failed(&mut self, now: Instant, rng: &mut fastrand::Rng) {
         if let Some(down) = &mut self.down {
             down.probes = down.probes.saturating_add(1);
-            down.probe_at = now
-                + backoff::half_jitter(
-                    rng,
-                    self.rules.probe_base,
-                    self.rules.probe_cap,
-                    down.probes,
-                );
+            let Outage {
+                probe_base,
+                probe_cap,
+                ..
+            } = self.rules;
+            down.probe_at = after(
+                now,
+                backoff::half_jitter(rng, probe_base, probe_cap, down.probes),
+            );
         }
     }
 }

@@ -43,15 +43,16 @@ where
     let shared = hold.shared;
     let Attempt { started, ends, .. } = first;
     let mut beside = trail.of_hedge();
-    let sent = AtomicBool::new(false);
+    let seen = Seen::default();
     let mut home = hold.home(trail, nesting);
     let result = {
         let first = Inside::new(&mut home, attempt(first));
         // Dropped as soon as it has ended, which is before its pass is given back.
         let mut first = pin!(async move { timeout_at(ends, first).await });
-        let second = hedge(shared, &mut beside, nesting, hedge_at, &sent, attempt);
+        let second = hedge(shared, &mut beside, nesting, hedge_at, &seen, attempt);
         let mut second = pin!(second);
         let mut first_failed: Option<Failed<E>> = None;
+        let mut second_failed: Option<Failed<E>> = None;
         let mut second_ended = false;
         poll_fn(|cx| {
             if first_failed.is_none()
@@ -65,8 +66,13 @@ where
                     Ok(Err(error)) => Failed::by(error),
                     Err(_elapsed) => Failed::timed_out(ends, &trail.op),
                 };
+                trail.counted |= seen.counted.load(Ordering::Relaxed);
                 list(attempts, hold.fail(trail, &failed, started));
-                if failed.is_final() || second_ended || !sent.load(Ordering::Relaxed) {
+                seen.counted.store(trail.counted, Ordering::Relaxed);
+                if let Some(second) = second_failed.take() {
+                    return Poll::Ready(Err(failed.after(second)));
+                }
+                if failed.is_final() || second_ended || !seen.sent.load(Ordering::Relaxed) {
                     return Poll::Ready(Err(failed));
                 }
                 first_failed = Some(failed);
@@ -86,7 +92,10 @@ where
                     match first_failed.take() {
                         Some(first) => Poll::Ready(Err(failed.after(first))),
                         None if failed.is_final() => Poll::Ready(Err(failed)),
-                        None => Poll::Pending,
+                        None => {
+                            second_failed = Some(failed);
+                            Poll::Pending
+                        }
                     }
                 }
             }
@@ -105,7 +114,20 @@ where
     }
     trail.sent = beside.sent;
     trail.counted |= beside.counted;
+    if result.is_err() {
+        // Until then it had something under way.
+        trail.since = Some(Instant::now());
+    }
     result
+}
+
+/// What the two attempts know of each other. One task polls both, so that it needs no order.
+#[derive(Default)]
+struct Seen {
+    /// The hedge has left.
+    sent: AtomicBool,
+    /// One of them has failed in a way for which the call may be to blame: that counts once.
+    counted: AtomicBool,
 }
 
 /// How a hedge ended.
@@ -115,13 +137,13 @@ enum Hedge<T, E> {
     Failed(Failed<E>, AttemptLog),
 }
 
-/// Waits until it is time, pays, passes the gate, and makes the attempt. Says by `sent` that it has left.
+/// Waits until it is time, pays, passes the gate, and makes the attempt.
 async fn hedge<T, E, C, Fut>(
     shared: &Arc<Shared>,
     trail: &mut Trail,
     nesting: &Nesting,
     at: Instant,
-    sent: &AtomicBool,
+    seen: &Seen,
     attempt: &mut C,
 ) -> Hedge<T, E>
 where
@@ -140,7 +162,7 @@ where
     let Ok(started) = hold.enter(trail).await else {
         return Hedge::NotSent;
     };
-    sent.store(true, Ordering::Relaxed);
+    seen.sent.store(true, Ordering::Relaxed);
     let this = hold.attempt(trail, started, true);
     let ends = this.ends;
     let mut home = hold.home(trail, nesting);
@@ -154,6 +176,8 @@ where
         Ok(Err(error)) => Failed::by(error),
         Err(_elapsed) => Failed::timed_out(ends, &trail.op),
     };
+    trail.counted |= seen.counted.load(Ordering::Relaxed);
     let log = hold.fail(trail, &failed, started);
+    seen.counted.store(trail.counted, Ordering::Relaxed);
     Hedge::Failed(failed, log)
 }

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{call::FAR, gate::Shared};
+use super::{call::after, gate::Shared};
 use crate::cancel;
 
 /// What the policy must know of a call: whether it may be repeated, and its limits of time.
@@ -88,7 +88,7 @@ impl Op {
     /// When an attempt that starts at `started` ends at the latest.
     pub(super) fn ends(&self, started: Instant, attempt_timeout: Duration) -> Instant {
         let limit = self.timeout.unwrap_or(attempt_timeout);
-        let own = started.checked_add(limit).unwrap_or_else(|| started + FAR);
+        let own = after(started, limit);
         self.deadline.map_or(own, |deadline| deadline.min(own))
     }
 }

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{
     Class, Sent, StopReason, Verdict, backoff,
     breaker::{Mark, Passed},
+    call::after,
     health::Sign,
     nested::Payer,
     queue::Rank,
@@ -119,7 +120,10 @@ impl State {
             Step::Stop(why) => {
                 self.stop(held, why);
             }
-            Step::Again(Some(at)) => self.tally.back_off += at.saturating_duration_since(now),
+            Step::Again(Some(at)) => {
+                let delay = at.saturating_duration_since(now);
+                self.tally.back_off = self.tally.back_off.saturating_add(delay);
+            }
             Step::Again(None) => {}
         }
     }
@@ -162,7 +166,8 @@ impl State {
     fn pause_until(&mut self, stated: Option<Instant>, now: Instant) {
         let until = stated.filter(|at| *at > now).unwrap_or_else(|| {
             let (base, cap) = (self.retry.throttled_base, self.retry.cap);
-            now + backoff::half_jitter(&mut self.rng, base, cap, self.pause.rounds())
+            let delay = backoff::half_jitter(&mut self.rng, base, cap, self.pause.rounds());
+            after(now, delay)
         });
         self.pause.start(until, now);
     }
@@ -264,7 +269,7 @@ impl State {
             self.retry.base
         };
         let jitter = backoff::full_jitter(&mut self.rng, base, self.retry.cap, tried - 1);
-        verdict.retry_at.map_or(now, |at| at.max(now)) + jitter
+        after(verdict.retry_at.map_or(now, |at| at.max(now)), jitter)
     }
 
     /// The service said that nothing of the quota remains.

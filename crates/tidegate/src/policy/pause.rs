@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::call::after;
+
 #[derive(Debug)]
 pub(super) struct Pause {
     until: Option<Instant>,
@@ -53,7 +55,7 @@ impl Pause {
 
     /// The probe could not prove anything: try again after `delay`.
     pub(super) fn prolong(&mut self, now: Instant, delay: Duration) {
-        self.until = Some(now + delay);
+        self.until = Some(after(now, delay));
     }
 
     /// The probe succeeded. If its answer said that the quota is spent again, the new pause stays.

@@ -218,6 +218,9 @@ impl State {
     /// Counts a call that ends without a value.
     pub(super) fn stop(&mut self, held: &mut Held, why: StopReason) -> StopReason {
         // A hedge that cannot be sent ends no call.
+        if let (true, Some(hedge)) = (held.hedge_paid, &mut self.hedge) {
+            hedge.refused += 1;
+        }
         if std::mem::take(&mut held.is_open) {
             self.tally.stopped(&why);
             if let (StopReason::BreakerOpen { .. }, Some(breaker)) = (&why, &mut self.breaker) {
@@ -313,22 +316,18 @@ impl State {
 
     /// Whether an attempt that takes long is hedged now. If so the hedge is paid for.
     pub(super) fn may_hedge(&mut self, held: &mut Held) -> bool {
-        let in_trouble = self.purse.is_low()
-            || self.pause.until().is_some()
-            || self
-                .health
-                .as_ref()
-                .is_some_and(|health| health.down().is_some())
-            || self
-                .breaker
-                .as_ref()
-                .is_some_and(|breaker| !breaker.is_closed());
+        let in_trouble = self.is_in_trouble();
         let Some(hedge) = &mut self.hedge else {
             return false;
         };
         held.hedge_paid = !in_trouble && hedge.withdraw();
         hedge.refused += u64::from(!held.hedge_paid);
         held.hedge_paid
+    }
+
+    /// Whether what is not needed is left out: the service is in doubt, or too little of the retry budget is left.
+    pub(super) fn is_in_trouble(&self) -> bool {
+        self.purse.is_low() || self.is_probing()
     }
 
     /// When the attempt that has just started is to be hedged, if it is.

@@ -72,7 +72,7 @@ impl Hold<'_> {
             shared: self.shared.clone(),
             nest: None,
             further: trail.further,
-            marks: Marks::new(trail.op.idempotent, pass.probe),
+            marks: Marks::new(trail.op.idempotent && !trail.op.once, pass.probe),
             pass: pass.id,
         };
         Home {

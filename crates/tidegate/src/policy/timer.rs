@@ -22,6 +22,7 @@ use tokio::{
 
 use super::{
     alarm::{AlarmKey, Alarms},
+    call::{FAR, after},
     gate::Shared,
 };
 
@@ -61,7 +62,8 @@ impl Timer {
         let mut sleep = self.sleep.lock().unwrap_or_else(PoisonError::into_inner);
         // tokio panics when a timer is set in a runtime that has ended, and has no way to ask.
         let is_due = catch_unwind(AssertUnwindSafe(|| {
-            sleep.as_mut().reset(at);
+            // It cannot count to the end of all time.
+            sleep.as_mut().reset(at.min(after(Instant::now(), FAR)));
             // Who happens to set it must not pay for it.
             pin!(unconstrained(sleep.as_mut()))
                 .poll(&mut Context::from_waker(&self.waker))

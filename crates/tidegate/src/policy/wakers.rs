@@ -1,6 +1,6 @@
 //! Wakers: those that are set aside under a lock, since they are foreign code, and whom they wake.
 
-use std::task::Waker;
+use std::{any::Any, panic, task::Waker};
 
 /// Nearly always none or one: that one needs no memory of its own.
 #[derive(Debug, Default)]
@@ -22,13 +22,15 @@ impl Wakers {
         self.one.is_none()
     }
 
-    pub(super) fn wake_all(self) {
-        if let Some(waker) = self.one {
-            waker.wake();
+    /// Wakes all, also those after one that panics. Returns the first panic.
+    pub(super) fn wake_all(self) -> Result<(), Box<dyn Any + Send>> {
+        let mut result = Ok(());
+        for waker in self.one.into_iter().chain(self.more) {
+            // What it leaves behind is the waker's own.
+            let woken = panic::catch_unwind(panic::AssertUnwindSafe(|| waker.wake()));
+            result = result.and(woken);
         }
-        for waker in self.more {
-            waker.wake();
-        }
+        result
     }
 }
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use tidegate::policy::{Budget, Op, Outage, Policy, PolicyBuilder, Retry};
+use tidegate::policy::{Budget, Hedge, Op, Outage, Policy, PolicyBuilder, Retry};
 
 use crate::support::{Answer, policy};
 
@@ -54,6 +54,13 @@ fn a_bad_setting_is_named_when_the_policy_is_built() {
                 ..Outage::default()
             }),
             "policy `api`: outage.probe_cap must not be shorter than outage.probe_base",
+        ),
+        (
+            policy().hedge(Hedge {
+                min_samples: 0,
+                ..Hedge::default()
+            }),
+            "policy `api`: hedge.min_samples is 0; it must be at least 1",
         ),
     ];
     for (builder, expected) in cases {

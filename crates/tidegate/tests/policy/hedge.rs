@@ -4,7 +4,8 @@ use std::sync::{
 };
 
 use tidegate::policy::{
-    Attempt, Budget, Class, Hedge, HedgeAfter, Op, Policy, Retry, StopReason, Verdict,
+    Attempt, Budget, Class, Health, Hedge, HedgeAfter, Op, Outage, Policy, Retry, StopReason,
+    Verdict,
 };
 use tokio::{
     task::yield_now,
@@ -290,4 +291,116 @@ async fn what_can_be_sent_once_is_not_hedged() {
     let answer = call(&policy, op, (50, Ok(1)), (1, Ok(2))).await;
     assert_eq!(answer.unwrap(), 1);
     assert_eq!(policy.snapshot().requests, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_error_of_a_hedge_that_failed_first_is_the_last_one_of_a_call_that_timed_out() {
+    let policy = hedging()
+        .retry(once())
+        .attempt_timeout(ms(100))
+        .build()
+        .unwrap();
+    let broken = failing(Verdict::transient());
+    let error = call(&policy, Op::idempotent(), (9000, Ok(1)), (5, broken))
+        .await
+        .unwrap_err();
+    assert_eq!(error.last, Some(Failed(Verdict::transient())));
+    assert_eq!(error.attempts.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delay_that_only_the_hedge_was_told_is_not_undercut() {
+    let policy = hedging().build().unwrap();
+    let start = Instant::now();
+    let asked = Verdict::throttled().retry_at(start + secs(30));
+    let serve = async |attempt: Attempt| match (attempt.number, attempt.is_hedge) {
+        (_, true) => failing(asked),
+        (1, false) => {
+            sleep(ms(50)).await;
+            failing(Verdict::transient())
+        }
+        (n, false) => Ok(n),
+    };
+    assert_eq!(policy.call(Op::idempotent(), serve).await.unwrap(), 3);
+    assert!(start.elapsed() >= secs(30), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_hedged_request_that_nobody_can_serve_counts_once_for_the_health() {
+    let policy = hedging()
+        .outage(Outage {
+            failures: 2,
+            ..Outage::default()
+        })
+        .retry(once())
+        .build()
+        .unwrap();
+    let broken = failing(Verdict::transient());
+    for (first, hedge) in [((20, broken), (50, broken)), ((90, broken), (5, broken))] {
+        call(&policy, Op::idempotent(), first, hedge)
+            .await
+            .unwrap_err();
+        assert_eq!(policy.snapshot().health, Health::Up);
+        call(&policy, Op::idempotent(), (0, Ok(1)), (0, Ok(1)))
+            .await
+            .unwrap();
+    }
+    assert_eq!(policy.snapshot().hedge.unwrap().sent, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_in_the_queue_is_not_sent_once_the_service_is_down() {
+    let policy = hedging()
+        .in_flight(2)
+        .outage(Outage {
+            failures: 1,
+            ..Outage::default()
+        })
+        .build()
+        .unwrap();
+    let slow = tokio::spawn({
+        let policy = policy.clone();
+        async move { call(&policy, Op::idempotent(), (400, Ok(1)), (0, Ok(2))).await }
+    });
+    let breaks = tokio::spawn({
+        let policy = policy.clone();
+        let never_sent = failing(Verdict::never_sent());
+        async move {
+            call(
+                &policy,
+                Op::unsafe_to_repeat().send_once(),
+                (50, never_sent),
+                (0, Ok(2)),
+            )
+            .await
+        }
+    });
+    sleep(ms(51)).await;
+    breaks.abort();
+    assert!(matches!(policy.snapshot().health, Health::Down { .. }));
+    assert_eq!(slow.await.unwrap().unwrap(), 1);
+    let hedge = policy.snapshot().hedge.unwrap();
+    assert_eq!((hedge.sent, hedge.refused, hedge.tokens), (0, 1, 10.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repetition_has_waited_since_both_attempts_before_it_ended() {
+    let policy = hedging()
+        .retry(Retry {
+            base: ms(1),
+            ..Retry {
+                max_attempts: 2,
+                ..Retry::default()
+            }
+        })
+        .build()
+        .unwrap();
+    let serve = async |attempt: Attempt| {
+        let takes = if attempt.is_hedge { 500 } else { 20 };
+        sleep(ms(if attempt.number > 2 { 0 } else { takes })).await;
+        failing(Verdict::transient())
+    };
+    let error = policy.call(Op::idempotent(), serve).await.unwrap_err();
+    let last = error.attempts.last().unwrap();
+    assert!(last.number == 3 && last.waited <= ms(1), "{last:?}");
 }

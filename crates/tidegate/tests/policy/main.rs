@@ -15,7 +15,9 @@ mod drops;
 mod export_metrics;
 #[cfg(feature = "opentelemetry")]
 mod export_opentelemetry;
+mod extremes;
 mod fallback;
+mod foreign;
 mod futurelock;
 mod gate;
 mod hedge;
