@@ -44,9 +44,8 @@ impl fmt::Debug for Permit {
 }
 
 /// A pass whose permit somebody keeps.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Kept {
-    pass: u64,
     holders: u32,
     /// The attempt is over, so that the permit comes back with the last holder.
     ended: bool,
@@ -54,21 +53,19 @@ pub(super) struct Kept {
 
 impl State {
     pub(super) fn keep(&mut self, pass: u64) {
-        match self.kept.iter_mut().find(|kept| kept.pass == pass) {
-            Some(kept) => kept.holders += 1,
-            None => self.kept.push(Kept {
-                pass,
-                holders: 1,
-                ended: false,
-            }),
-        }
+        self.kept.entry(pass).or_default().holders += 1;
     }
 
     pub(super) fn stop_keeping(&mut self, pass: u64, now: Instant) {
-        let at = self.kept.iter().position(|kept| kept.pass == pass);
-        let at = at.expect("a pass is kept as long as it has holders");
-        self.kept[at].holders -= 1;
-        if self.kept[at].holders == 0 && self.kept.swap_remove(at).ended {
+        let kept = self.kept.get_mut(&pass);
+        let kept = kept.expect("a pass is kept as long as it has holders");
+        kept.holders -= 1;
+        if kept.holders > 0 {
+            return;
+        }
+        let ended = kept.ended;
+        self.kept.remove(&pass);
+        if ended {
             self.limiter.release();
             self.call_next(now);
         }
@@ -76,7 +73,7 @@ impl State {
 
     /// The attempt with this pass has ended: gives back its permit, or leaves it to whoever keeps it.
     pub(super) fn end_pass(&mut self, pass: u64) {
-        match self.kept.iter_mut().find(|kept| kept.pass == pass) {
+        match self.kept.get_mut(&pass) {
             Some(kept) => kept.ended = true,
             None => self.limiter.release(),
         }

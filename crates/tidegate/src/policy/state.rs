@@ -8,7 +8,7 @@
 //! 3. Whoever changes what the head of the queue waits for calls [`State::call_next`]. After that nobody is in line who could
 //!    go, and as many permits are kept as waiters were called.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use tokio::time::Instant;
 
@@ -111,7 +111,7 @@ pub(super) struct State {
     burst: u32,
     /// Passes so far.
     passes: u64,
-    pub(super) kept: Vec<Kept>,
+    pub(super) kept: HashMap<u64, Kept>,
     pub(super) queue: Queue,
     pub(super) alarms: Alarms,
     /// The latest instant that anything was decided at.
@@ -138,7 +138,7 @@ impl State {
             ),
             burst: config.burst,
             passes: 0,
-            kept: Vec::new(),
+            kept: HashMap::new(),
             queue: Queue::new(&config.queue),
             alarms: Alarms::default(),
             latest: None,

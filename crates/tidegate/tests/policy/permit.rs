@@ -79,3 +79,17 @@ async fn nothing_is_kept_of_an_attempt_that_has_ended() {
     drop(permit);
     assert_eq!(policy.snapshot().in_flight, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn permits_come_back_in_any_order() {
+    let policy = policy().in_flight(100).build().unwrap();
+    let mut permits = Vec::new();
+    for _ in 0..100 {
+        permits.push(keep(&policy).await);
+    }
+    assert_eq!(policy.snapshot().in_flight, 100);
+    for at in (0..100).rev().step_by(3).chain(0..10) {
+        drop(permits.swap_remove(at % permits.len()));
+    }
+    assert_eq!(policy.snapshot().in_flight, permits.len());
+}
