@@ -31,7 +31,7 @@ impl Ledger {
             .is_ok()
     }
 
-    /// Takes an attempt and its price.
+    /// Takes an attempt and its price, or neither.
     fn pay(&self, failed: Class, tried: u32) -> Result<u32, StopReason> {
         if !self.take() {
             return Err(StopReason::AttemptsExhausted { attempts: tried });
@@ -42,7 +42,10 @@ impl Ledger {
                 state.tally.consulted.budget += 1;
                 state.purse.withdraw(failed == Class::Throttled)
             })
-            .ok_or(StopReason::BudgetExhausted)
+            .ok_or_else(|| {
+                self.0.further.fetch_add(1, Relaxed);
+                StopReason::BudgetExhausted
+            })
     }
 
     fn refund(&self, cost: u32) {

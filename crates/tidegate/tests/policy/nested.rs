@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering::SeqCst},
     },
 };
@@ -415,4 +415,46 @@ async fn calls_inside_an_attempt_and_inside_its_hedge_share_what_the_outermost_h
     assert_eq!(outer.snapshot().hedge.unwrap().sent, 1);
     // Two attempts at once, and two further ones between them.
     assert_eq!(bottom.requests(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_outer_call_can_send_once_is_not_left_to_it() {
+    let policy = built(policy());
+    let bottom = Bottom::default();
+    let outcome = policy
+        .call(Op::idempotent().send_once(), async |_| {
+            let inner = bottom.call(&policy, Op::idempotent(), &[TRANSIENT, Ok(2)]);
+            handed_on(inner.await)
+        })
+        .await;
+    assert_eq!((outcome.unwrap(), bottom.requests()), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_the_budget_cannot_pay_is_not_used_up() {
+    let poor = Budget {
+        tokens: 14,
+        ..Budget::default()
+    };
+    let (top, low) = (built(attempts(2).budget(poor)), built(policy()));
+    let bottom = Bottom::default();
+    call_with(&top, Op::idempotent(), &[TRANSIENT])
+        .await
+        .unwrap_err();
+    let inner = Mutex::new(None);
+    let outcome = top
+        .call(Op::idempotent(), async |_| {
+            let error = bottom
+                .call(&low, Op::idempotent(), &[TRANSIENT])
+                .await
+                .unwrap_err();
+            *inner.lock().unwrap() = Some(error.why);
+            TRANSIENT
+        })
+        .await;
+    assert_eq!(
+        inner.into_inner().unwrap(),
+        Some(StopReason::BudgetExhausted)
+    );
+    assert_eq!(why(outcome), StopReason::BudgetExhausted);
 }
