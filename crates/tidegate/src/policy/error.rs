@@ -72,7 +72,8 @@ pub enum StopReason {
     },
     /// Too many calls to the service failed: nobody is sent to it for a while.
     BreakerOpen {
-        /// When the next attempt may probe it.
+        /// When the next attempt may probe it: now if that waits for a probe under way, or if the breaker was opened by hand
+        /// without an end.
         retry_at: Instant,
     },
     /// The call is part of an attempt of an idempotent call through the same policy, which will repeat the whole.

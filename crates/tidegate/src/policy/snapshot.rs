@@ -128,7 +128,7 @@ pub struct Calls {
     pub succeeded: u64,
     /// Calls that ended without one, by why.
     pub stopped: StopCounts,
-    /// Calls whose future was dropped before they had ended.
+    /// Calls whose future was dropped, or ended by a panic, before they had ended.
     pub dropped: u64,
     /// Calls without a value for which the fallback had one.
     pub fallbacks: u64,
@@ -154,7 +154,7 @@ pub struct StopCounts {
     pub left_to_outer: u64,
 }
 
-/// Attempts by their [`Class`]. Dropped ones are in none.
+/// Attempts by their [`Class`]. In none are those that were dropped, and those that the call's own deadline ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 #[expect(missing_docs, reason = "each is the class of the same name")]
@@ -210,7 +210,7 @@ pub struct HedgeFigures {
     pub sent: u64,
     /// Hedges that answered first.
     pub won: u64,
-    /// Hedges that were due and not sent, for want of budget or since the service is in trouble.
+    /// Hedges that were due and not sent: for want of budget or of time, or since the service is in trouble.
     pub refused: u64,
 }
 
