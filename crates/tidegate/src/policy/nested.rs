@@ -95,12 +95,19 @@ pub(super) struct Account {
     pub(super) payer: Payer,
     /// A repetition is to be paid: after a failure of this class, on which the price depends.
     due: Option<Class>,
+    /// Who paid for the repetition under way, if that was not the call's own policy: it may be polled elsewhere by now.
+    paid_by: Option<Ledger>,
     back: u32,
 }
 
 impl Account {
     pub(super) fn owe(&mut self, failed: Class) {
         self.due = Some(failed);
+    }
+
+    /// The call's own policy pays.
+    pub(super) fn own(&mut self) {
+        self.paid_by = None;
     }
 
     pub(super) fn is_due(&self) -> bool {
@@ -111,11 +118,13 @@ impl Account {
 impl Hold<'_> {
     /// Has the outermost call pay for the next attempt, if one is due. Under no lock.
     pub(super) fn settle(&mut self, step: Step, tried: u32) -> Step {
+        self.settle_back();
         let account = &mut self.held.account;
         let (Payer::Outer(ledger), Some(failed)) = (&account.payer, account.due.take()) else {
             return step;
         };
         let paid = ledger.pay(failed, tried);
+        account.paid_by = Some(ledger.clone());
         self.shared
             .with(|state, now| state.settled(&mut self.held, step, paid, now))
     }
@@ -123,7 +132,7 @@ impl Hold<'_> {
     /// Gives the outermost call back what was not used. Under no lock.
     pub(super) fn settle_back(&mut self) {
         let account = &mut self.held.account;
-        if let (Payer::Outer(ledger), back @ 1..) = (&account.payer, mem::take(&mut account.back)) {
+        if let (Some(ledger), back @ 1..) = (&account.paid_by, mem::take(&mut account.back)) {
             ledger.refund(back);
         }
     }
@@ -132,9 +141,9 @@ impl Hold<'_> {
 impl State {
     /// Takes back the price of a repetition that succeeded or was never judged.
     pub(super) fn refund(&mut self, held: &mut Held, paid: u32) {
-        match held.account.payer {
-            Payer::Outer(_) => held.account.back += paid,
-            _ => self.purse.refund(paid),
+        match held.account.paid_by {
+            Some(_) => held.account.back += paid,
+            None => self.purse.refund(paid),
         }
     }
 

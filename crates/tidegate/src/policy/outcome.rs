@@ -247,6 +247,7 @@ impl State {
             Payer::LeftToOuter => return Step::Stop(StopReason::LeftToOuter),
         }
         self.tally.consulted.budget += 1;
+        held.account.own();
         match (
             self.purse.withdraw(verdict.class == Class::Throttled),
             &mut self.health,

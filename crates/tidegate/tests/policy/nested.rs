@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering::SeqCst},
     },
+    time::Duration,
 };
 
 use tidegate::{
@@ -16,7 +17,7 @@ use tidegate::{
     },
     scope,
 };
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::support::{Answer, Failed, attempts, call_with, ms, policy, secs};
 
@@ -457,4 +458,32 @@ async fn an_attempt_that_the_budget_cannot_pay_is_not_used_up() {
         Some(StopReason::BudgetExhausted)
     );
     assert_eq!(why(outcome), StopReason::BudgetExhausted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_price_goes_back_to_whoever_paid_it_wherever_the_call_is_by_then() {
+    let (top, low) = (built(policy()), built(policy()));
+    call_with(&low, Op::idempotent(), &[TRANSIENT])
+        .await
+        .unwrap_err();
+    let before = low.snapshot().budget;
+    let outcome = top
+        .call(Op::idempotent(), async |_| {
+            let low = low.clone();
+            let mut inner = Box::pin(async move {
+                let rejected = Err(Failed(Verdict::rejected()));
+                call_with(&low, Op::idempotent(), &[TRANSIENT, rejected]).await
+            });
+            // It fails, and waits out its back-off.
+            assert!(timeout(Duration::ZERO, &mut inner).await.is_err());
+            Ok::<_, Failed>(inner)
+        })
+        .await;
+    // Its own success has paid in one.
+    assert_eq!(top.snapshot().budget, 500 - 14 + 1);
+    assert_eq!(why(outcome.unwrap().await), StopReason::NotRetriable);
+    assert_eq!(
+        (top.snapshot().budget, low.snapshot().budget),
+        (500, before)
+    );
 }
