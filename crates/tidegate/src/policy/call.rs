@@ -76,13 +76,12 @@ where
                     let inside = pin!(Inside::new(&mut home, attempt(this)));
                     hold.make(ends, inside).await
                 };
-                let failed = match output {
-                    Some(Ok(value)) => {
+                let failed = match Failed::unless(output, ends, &trail.op) {
+                    Ok(value) => {
                         shared.with(|state, now| state.succeed(&mut hold.held, &trail, now));
                         return Ok(value);
                     }
-                    Some(Err(error)) => Failed::by(error),
-                    None => Failed::timed_out(ends, &trail.op),
+                    Err(failed) => failed,
                 };
                 list(&mut attempts, hold.fail(&mut trail, &failed, started));
                 failed
@@ -179,19 +178,24 @@ pub(super) struct Failed<E> {
 }
 
 impl<E: Classify> Failed<E> {
-    pub(super) fn by(error: E) -> Self {
-        Self {
-            verdict: error.verdict(),
-            error: Some(error),
-            cut: false,
-        }
-    }
-
-    pub(super) fn timed_out(ended: Instant, op: &Op) -> Self {
-        Self {
-            error: None,
-            verdict: Verdict::timeout(),
-            cut: op.deadline.is_some_and(|deadline| ended >= deadline),
+    /// What an attempt that was to end by `ends` has: a value, or how it failed. `None`: nothing in time.
+    pub(super) fn unless<T>(
+        output: Option<Result<T, E>>,
+        ends: Instant,
+        op: &Op,
+    ) -> Result<T, Self> {
+        match output {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(error)) => Err(Self {
+                verdict: error.verdict(),
+                error: Some(error),
+                cut: false,
+            }),
+            None => Err(Self {
+                error: None,
+                verdict: Verdict::timeout(),
+                cut: op.deadline.is_some_and(|deadline| ends >= deadline),
+            }),
         }
     }
 

@@ -58,17 +58,14 @@ where
             if first_failed.is_none()
                 && let Poll::Ready(result) = first.as_mut().poll(cx)
             {
-                let failed = match result {
-                    Ok(Ok(value)) => {
+                let failed = match Failed::unless(result.ok(), ends, &trail.op) {
+                    Ok(value) => {
                         shared.with(|state, now| state.succeed(&mut hold.held, trail, now));
                         return Poll::Ready(Ok(value));
                     }
-                    Ok(Err(error)) => Failed::by(error),
-                    Err(_elapsed) => Failed::timed_out(ends, &trail.op),
+                    Err(failed) => failed,
                 };
-                trail.counted |= seen.counted.load(Ordering::Relaxed);
-                list(attempts, hold.fail(trail, &failed, started));
-                seen.counted.store(trail.counted, Ordering::Relaxed);
+                list(attempts, seen.fail(hold, trail, &failed, started));
                 if let Some(second) = second_failed.take() {
                     return Poll::Ready(Err(failed.after(second)));
                 }
@@ -130,6 +127,22 @@ struct Seen {
     counted: AtomicBool,
 }
 
+impl Seen {
+    /// One of the two failed.
+    fn fail<E>(
+        &self,
+        hold: &mut Hold<'_>,
+        trail: &mut Trail,
+        failed: &Failed<E>,
+        started: Instant,
+    ) -> AttemptLog {
+        trail.counted |= self.counted.load(Ordering::Relaxed);
+        let log = hold.fail(trail, failed, started);
+        self.counted.store(trail.counted, Ordering::Relaxed);
+        log
+    }
+}
+
 /// How a hedge ended.
 enum Hedge<T, E> {
     NotSent,
@@ -168,16 +181,15 @@ where
     let mut home = hold.home(trail, nesting);
     let inside = Inside::new(&mut home, attempt(this));
     // Boxed: few calls are hedged, and all of them would be as large as two attempts.
-    let failed = match timeout_at(ends, Box::pin(inside)).await {
-        Ok(Ok(value)) => {
+    let output = timeout_at(ends, Box::pin(inside)).await.ok();
+    match Failed::unless(output, ends, &trail.op) {
+        Ok(value) => {
             shared.with(|state, now| state.succeed(&mut hold.held, trail, now));
-            return Hedge::Won(value);
+            Hedge::Won(value)
         }
-        Ok(Err(error)) => Failed::by(error),
-        Err(_elapsed) => Failed::timed_out(ends, &trail.op),
-    };
-    trail.counted |= seen.counted.load(Ordering::Relaxed);
-    let log = hold.fail(trail, &failed, started);
-    seen.counted.store(trail.counted, Ordering::Relaxed);
-    Hedge::Failed(failed, log)
+        Err(failed) => {
+            let log = seen.fail(&mut hold, trail, &failed, started);
+            Hedge::Failed(failed, log)
+        }
+    }
 }

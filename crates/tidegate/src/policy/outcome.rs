@@ -68,9 +68,7 @@ impl State {
             self.tally.wasted += took;
         }
         if cut {
-            if let (Some(breaker), Some(passed)) = (&mut self.breaker, pass.breaker) {
-                breaker.give_back(passed);
-            }
+            self.unjudged(&pass);
         } else {
             self.tally.ended(verdict.class);
             if verdict.sent == Sent::Answered {

@@ -297,10 +297,15 @@ impl State {
             return;
         };
         self.tally.wasted += now - pass.started;
+        self.unjudged(&pass);
+        self.call_next(now);
+    }
+
+    /// An attempt has ended in a way that says nothing about the service.
+    pub(super) fn unjudged(&mut self, pass: &Pass) {
         if let (Some(breaker), Some(passed)) = (&mut self.breaker, pass.breaker) {
             breaker.give_back(passed);
         }
-        self.call_next(now);
     }
 
     /// The hedge answered first: the attempt beside it is dropped, after at least as long as it has taken so far.
