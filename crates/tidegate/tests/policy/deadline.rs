@@ -1,4 +1,14 @@
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
 use tidegate::policy::{Breaker, Class, Op, Outage, Queue, StopReason, Verdict};
+use tidegate::{Opts, Scope, cancelled, scope};
 use tokio::time::{Instant, sleep};
 
 use crate::support::{Answer, Failed, call_with, fail_times, ms, policy, secs, stop};
@@ -191,4 +201,54 @@ async fn a_wait_for_a_probe_that_the_breaker_will_not_let_through_is_not_begun()
         StopReason::DeadlineTooClose
     );
     assert_eq!(start.elapsed(), ms(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_keeps_to_the_deadline_of_the_scope_around_it() {
+    let (policy, start) = (policy().build().unwrap(), Instant::now());
+    let busy = failed(start + secs(30));
+    let late = scope(
+        Opts::named("around").deadline(start + secs(10)),
+        async |_: &Scope<Infallible>| {
+            // Its own deadline is later, and does not count.
+            let op = Op::idempotent().deadline(start + secs(60));
+            Ok(stop(&policy, op, &[Err(busy)]).await)
+        },
+    )
+    .await
+    .unwrap();
+    let retry_at = start + secs(30);
+    assert_eq!(late, StopReason::ServerSaidNo { retry_at });
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert_eq!(policy.snapshot().consulted.deadline, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clean_up_after_the_deadline_still_makes_its_calls() {
+    let (policy, start) = (policy().build().unwrap(), Instant::now());
+    let called = Arc::new(AtomicBool::new(false));
+    let done = Arc::clone(&called);
+    let ended = scope(
+        Opts::named("around")
+            .deadline(start + secs(1))
+            .grace(secs(5)),
+        async |s: &Scope<Infallible>| {
+            let deferred = s.defer("say goodbye", secs(2), async move {
+                let answer = policy.call(Op::idempotent(), async |_| -> Answer { Ok(1) });
+                done.store(answer.await.is_ok(), Ordering::Relaxed);
+                Ok(())
+            });
+            assert!(deferred.is_ok());
+            cancelled().await;
+            Ok(())
+        },
+    )
+    .await;
+    assert!(ended.is_ok());
+    assert_eq!(start.elapsed(), secs(1));
+    assert!(called.load(Ordering::Relaxed));
+}
+
+fn failed(retry_at: Instant) -> Failed {
+    Failed(Verdict::throttled().retry_at(retry_at))
 }
