@@ -7,22 +7,12 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::support::{Answer, Failed, Service, ms, policy};
+use crate::support::{Answer, Failed, Service, ms, policy, start_calls};
 
 #[tokio::test(start_paused = true)]
 async fn no_more_attempts_are_in_flight_than_allowed() {
     let (policy, service) = (policy().in_flight(3).build().unwrap(), Service::default());
-    let mut calls = JoinSet::new();
-    for _ in 0..30 {
-        let (policy, service) = (policy.clone(), service.clone());
-        calls.spawn(async move {
-            let serve = async |_| -> Answer {
-                service.serve(ms(10)).await;
-                Ok(1)
-            };
-            policy.call(Op::idempotent(), serve).await.unwrap()
-        });
-    }
+    let calls = start_calls(&policy, &service, 30, |_| ms(10));
     let start = Instant::now();
     calls.join_all().await;
     assert_eq!(service.most_open(), 3);
@@ -178,26 +168,6 @@ async fn a_dropped_waiter_passes_the_wake_on() {
     assert_eq!(start.elapsed(), Duration::ZERO);
 }
 
-/// The program of RFD 609: a future in `select!` that waits for a permit and is no longer polled.
-#[tokio::test(start_paused = true)]
-async fn a_woken_waiter_that_is_not_polled_does_not_block_others() {
-    let policy = policy().in_flight(1).build().unwrap();
-    let background = tokio::spawn(policy.call(Op::idempotent(), async |_| -> Answer {
-        sleep(ms(300)).await;
-        Ok(1)
-    }));
-    sleep(ms(20)).await;
-    let program = async {
-        let mut unpolled = Box::pin(policy.call(Op::idempotent(), async |_| -> Answer { Ok(1) }));
-        tokio::select! {
-            _ = &mut unpolled => unreachable!("the permit is taken"),
-            () = sleep(ms(50)) => policy.call(Op::idempotent(), async |_| -> Answer { Ok(2) }).await.unwrap(),
-        }
-    };
-    assert_eq!(timeout(ms(400), program).await, Ok(2));
-    background.await.unwrap().unwrap();
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_waiter_held_by_a_task_that_sleeps_does_not_block_other_tasks() {
     let policy = policy().in_flight(1).build().unwrap();
@@ -218,17 +188,7 @@ async fn a_waiter_held_by_a_task_that_sleeps_does_not_block_other_tasks() {
 #[tokio::test(start_paused = true)]
 async fn a_larger_limit_is_felt_by_those_who_wait() {
     let (policy, service) = (policy().in_flight(1).build().unwrap(), Service::default());
-    let mut calls = JoinSet::new();
-    for _ in 0..4 {
-        let (policy, service) = (policy.clone(), service.clone());
-        calls.spawn(async move {
-            let serve = async |_| -> Answer {
-                service.serve(ms(100)).await;
-                Ok(1)
-            };
-            policy.call(Op::idempotent(), serve).await.unwrap()
-        });
-    }
+    let calls = start_calls(&policy, &service, 4, |_| ms(100));
     sleep(ms(10)).await;
     policy.set_in_flight(4).unwrap();
     yield_now().await;
@@ -256,17 +216,7 @@ async fn a_panicking_attempt_returns_its_permit() {
 #[tokio::test(start_paused = true)]
 async fn a_smaller_limit_lets_the_surplus_finish_and_nobody_in_until_then() {
     let (policy, service) = (policy().in_flight(8).build().unwrap(), Service::default());
-    let mut calls = JoinSet::new();
-    for n in 0..20 {
-        let (policy, service) = (policy.clone(), service.clone());
-        calls.spawn(async move {
-            let serve = async |_| -> Answer {
-                service.serve(ms(100) + ms(10) * (n % 8)).await;
-                Ok(1)
-            };
-            policy.call(Op::idempotent(), serve).await.unwrap()
-        });
-    }
+    let calls = start_calls(&policy, &service, 20, |n| ms(100) + ms(10) * (n % 8));
     sleep(ms(50)).await;
     policy.set_in_flight(2).unwrap();
     let start = Instant::now() - ms(50);
@@ -277,17 +227,7 @@ async fn a_smaller_limit_lets_the_surplus_finish_and_nobody_in_until_then() {
     assert_eq!((sends[8], sends[9]), (start + ms(160), start + ms(170)));
     assert_eq!(policy.snapshot().in_flight, 0);
     let service = Service::default();
-    let mut calls = JoinSet::new();
-    for _ in 0..5 {
-        let (policy, service) = (policy.clone(), service.clone());
-        calls.spawn(async move {
-            let serve = async |_| -> Answer {
-                service.serve(ms(1)).await;
-                Ok(1)
-            };
-            policy.call(Op::idempotent(), serve).await.unwrap()
-        });
-    }
+    let calls = start_calls(&policy, &service, 5, |_| ms(1));
     calls.join_all().await;
     assert_eq!(service.most_open(), 2);
 }
@@ -295,17 +235,7 @@ async fn a_smaller_limit_lets_the_surplus_finish_and_nobody_in_until_then() {
 #[tokio::test(start_paused = true)]
 async fn a_limit_that_shrinks_takes_back_what_was_kept_for_those_called() {
     let (policy, service) = (policy().in_flight(4).build().unwrap(), Service::default());
-    let mut calls = JoinSet::new();
-    for _ in 0..12 {
-        let (policy, service) = (policy.clone(), service.clone());
-        calls.spawn(async move {
-            let serve = async |_| -> Answer {
-                service.serve(ms(10)).await;
-                Ok(1)
-            };
-            policy.call(Op::idempotent(), serve).await.unwrap()
-        });
-    }
+    let calls = start_calls(&policy, &service, 12, |_| ms(10));
     // Just when the first four end and the next four are called, before those are polled.
     sleep(ms(10)).await;
     policy.set_in_flight(1).unwrap();

@@ -9,7 +9,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::support::{Answer, Failed, Service, fail_times, ms, policy, secs, stop};
+use crate::support::{Answer, Failed, Service, fail_times, ms, policy, secs, start_calls, stop};
 
 #[tokio::test(start_paused = true)]
 async fn a_spent_quota_pauses_the_service_until_its_reset() {
@@ -76,17 +76,7 @@ async fn a_pause_lets_one_probe_through_and_its_success_lifts_it() {
     };
     policy.call(Op::idempotent(), spends).await.unwrap();
     let service = Service::default();
-    let mut calls = JoinSet::new();
-    for _ in 0..8 {
-        let (policy, service) = (policy.clone(), service.clone());
-        calls.spawn(async move {
-            let serve = async |_| -> Answer {
-                service.serve(ms(100)).await;
-                Ok(1)
-            };
-            policy.call(Op::idempotent(), serve).await.unwrap()
-        });
-    }
+    let calls = start_calls(&policy, &service, 8, |_| ms(100));
     calls.join_all().await;
     let sends = service.sends();
     assert_eq!(sends[0], at);

@@ -1,7 +1,7 @@
 use tidegate::policy::Op;
 use tokio::{task::JoinSet, time::Instant};
 
-use crate::support::{Answer, Failed, Service, ms, policy, secs};
+use crate::support::{Answer, Failed, Service, ms, policy, secs, start_calls};
 use tidegate::policy::Verdict;
 
 #[tokio::test(start_paused = true)]
@@ -11,17 +11,7 @@ async fn attempts_leave_evenly_at_the_rate() {
         Service::default(),
         Instant::now(),
     );
-    let mut calls = JoinSet::new();
-    for _ in 0..500 {
-        let (policy, service) = (policy.clone(), service.clone());
-        calls.spawn(async move {
-            let serve = async |_| -> Answer {
-                service.serve(ms(20)).await;
-                Ok(1)
-            };
-            policy.call(Op::idempotent(), serve).await.unwrap()
-        });
-    }
+    let calls = start_calls(&policy, &service, 500, |_| ms(20));
     calls.join_all().await;
     assert!(start.elapsed() <= secs(5) + ms(30), "{:?}", start.elapsed());
     assert!(
@@ -105,17 +95,7 @@ async fn a_burst_leaves_at_once_after_a_silence() {
         policy().rate(10.0).burst(4).build().unwrap(),
         Service::default(),
     );
-    let mut calls = JoinSet::new();
-    for _ in 0..8 {
-        let (policy, service) = (policy.clone(), service.clone());
-        calls.spawn(async move {
-            let serve = async |_| -> Answer {
-                service.serve(ms(1)).await;
-                Ok(1)
-            };
-            policy.call(Op::idempotent(), serve).await.unwrap()
-        });
-    }
+    let calls = start_calls(&policy, &service, 8, |_| ms(1));
     calls.join_all().await;
     assert_eq!(service.most_within(ms(1)), 4);
     assert_eq!(service.most_within(ms(101)), 5);

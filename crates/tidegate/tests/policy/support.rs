@@ -8,7 +8,10 @@ use std::{
 use tidegate::policy::{
     Attempt, CallError, Classify, Op, Policy, PolicyBuilder, Retry, StopReason, Verdict,
 };
-use tokio::time::{Instant, sleep};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep},
+};
 
 /// An error that is nothing but its verdict.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -123,4 +126,25 @@ impl Service {
         };
         (0..sends.len()).map(within).max().unwrap_or(0)
     }
+}
+
+/// Starts so many calls at once; the n-th takes `work(n)` at the service.
+pub(crate) fn start_calls(
+    policy: &Policy,
+    service: &Service,
+    n: u32,
+    work: impl Fn(u32) -> Duration,
+) -> JoinSet<()> {
+    let mut calls = JoinSet::new();
+    for n in 0..n {
+        let (policy, service, work) = (policy.clone(), service.clone(), work(n));
+        calls.spawn(async move {
+            let serve = async |_| -> Answer {
+                service.serve(work).await;
+                Ok(1)
+            };
+            policy.call(Op::idempotent(), serve).await.unwrap();
+        });
+    }
+    calls
 }
